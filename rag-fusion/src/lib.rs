@@ -1,0 +1,1 @@
+//! Rank fusion: runs, normalisation, RRF and score combination.

@@ -1,0 +1,1 @@
+//! Governance vocabulary: model identities and their comparison.

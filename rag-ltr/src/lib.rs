@@ -1,0 +1,1 @@
+//! Learning to rank and ranking metrics: pure functions over runs, judgments and feature matrices.
