@@ -1,1 +1,7 @@
-//! Governance vocabulary: model identities and their comparison.
+//! Governance of a retrieval engine: which model made the data, and whether it may be used with it.
+//!
+//! This crate never ranks and never touches files or the network; what it needs it takes as values.
+
+pub mod registry;
+
+pub use registry::{ModelIdentity, Pooling, Prompts, Quantization};

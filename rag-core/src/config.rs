@@ -1,0 +1,207 @@
+//! Settings of an engine. Reading them from files and the environment is the business of whoever embeds the engine.
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+
+/// All settings; `EngineConfig::default()` is a good engine.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct EngineConfig {
+    /// How documents are split.
+    pub chunking: ChunkingConfig,
+    /// The lexical retriever.
+    pub lexical: LexicalConfig,
+    /// The dense retriever.
+    pub vectors: VectorConfig,
+    /// How the retrievers' runs become one ranking.
+    pub fusion: FusionConfig,
+    /// The work around them.
+    pub runtime: RuntimeConfig,
+}
+
+/// How documents are split into the chunks that are embedded and searched.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ChunkingConfig {
+    /// Most tokens of a chunk, as the embedding model counts them (its own limit holds as well). Default 256.
+    /// 0: never split; each document is one chunk, embedded up to the limit of the model.
+    pub max_tokens: usize,
+    /// Tokens that neighbouring chunks share. Default 32; must be below `max_tokens`.
+    pub overlap_tokens: usize,
+}
+
+impl Default for ChunkingConfig {
+    fn default() -> Self {
+        ChunkingConfig { max_tokens: 256, overlap_tokens: 32 }
+    }
+}
+
+/// The lexical retriever.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LexicalConfig {
+    /// Language of stemming and stop words: a name such as `english`, or `none`. Default `english`.
+    /// Part of the data: opening with another language rebuilds the lexical index.
+    pub language: String,
+    /// Memory of the index writer in MiB. Default 64; at least 15.
+    pub writer_memory_mib: usize,
+}
+
+impl Default for LexicalConfig {
+    fn default() -> Self {
+        LexicalConfig { language: "english".to_owned(), writer_memory_mib: 64 }
+    }
+}
+
+/// The dense retriever.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "backend", rename_all = "snake_case", deny_unknown_fields)]
+pub enum VectorConfig {
+    /// Exact scan over int8 codes, re-scored in full precision. The default.
+    #[default]
+    Flat,
+    /// Approximate graph search (Malkov & Yashunin 2018) by the hnsw_rs crate; in memory, built again at open.
+    Hnsw {
+        /// Neighbours of a node, 2 to 256. Default 16.
+        #[serde(default = "hnsw_m")]
+        m: usize,
+        /// Candidates while building, at least `m`. Default 200.
+        #[serde(default = "hnsw_ef_construction")]
+        ef_construction: usize,
+        /// Candidates while searching; raised to `k` where that is larger. Default 100.
+        #[serde(default = "hnsw_ef_search")]
+        ef_search: usize,
+    },
+}
+
+fn hnsw_m() -> usize {
+    16
+}
+fn hnsw_ef_construction() -> usize {
+    200
+}
+fn hnsw_ef_search() -> usize {
+    100
+}
+
+/// How the retrievers' runs become one ranking.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct FusionConfig {
+    /// The formula. Default `convex`.
+    pub method: FusionMethod,
+    /// Weight of the dense run, in `[0, 1]`; the lexical run has the rest. Default: what the embedding model states.
+    pub dense_weight: Option<f32>,
+    /// Documents that each retriever contributes. Default 100.
+    pub depth: usize,
+}
+
+impl Default for FusionConfig {
+    fn default() -> Self {
+        FusionConfig { method: FusionMethod::Convex, dense_weight: None, depth: 100 }
+    }
+}
+
+/// Formulas of fusion; see `rag_fusion`.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FusionMethod {
+    /// Weighted sum of scores, each run min-max scaled.
+    #[default]
+    Convex,
+    /// Reciprocal rank fusion, k = 60.
+    Rrf,
+}
+
+/// The work around the retrievers.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RuntimeConfig {
+    /// Threads of the engine's own pool; 0: as many as the machine has. Default 0.
+    pub threads: usize,
+    /// Whether open reads every derived file to check its bytes. Default true; false trusts sizes alone.
+    pub verify_on_open: bool,
+    /// Most bytes of one document (title and text). Default 64 MiB.
+    pub max_document_bytes: usize,
+}
+
+impl Default for RuntimeConfig {
+    fn default() -> Self {
+        RuntimeConfig { threads: 0, verify_on_open: true, max_document_bytes: 64 << 20 }
+    }
+}
+
+impl EngineConfig {
+    /// # Errors
+    /// `InvalidArgument`, naming the field, its value and what is allowed.
+    pub fn validate(&self) -> Result<()> {
+        let fail = |field: &str, value: &dyn std::fmt::Display, allowed: &str| {
+            Err(Error::invalid(format!("`{field}` is {value}; {allowed}")))
+        };
+        let ChunkingConfig { max_tokens, overlap_tokens } = self.chunking;
+        if max_tokens > 0 && max_tokens < 8 {
+            return fail("chunking.max_tokens", &max_tokens, "give 0 (never split) or at least 8");
+        }
+        if max_tokens > 0 && overlap_tokens >= max_tokens {
+            return fail("chunking.overlap_tokens", &overlap_tokens, "it must be below chunking.max_tokens");
+        }
+        if !(15..=4096).contains(&self.lexical.writer_memory_mib) {
+            return fail("lexical.writer_memory_mib", &self.lexical.writer_memory_mib, "give 15 to 4096");
+        }
+        if let VectorConfig::Hnsw { m, ef_construction, ef_search } = self.vectors {
+            if !(2..=256).contains(&m) {
+                return fail("vectors.m", &m, "give 2 to 256");
+            }
+            if !(m..=10_000).contains(&ef_construction) {
+                return fail("vectors.ef_construction", &ef_construction, "give vectors.m to 10000");
+            }
+            if !(1..=10_000).contains(&ef_search) {
+                return fail("vectors.ef_search", &ef_search, "give 1 to 10000");
+            }
+        }
+        if let Some(weight) = self.fusion.dense_weight.filter(|weight| !(0.0..=1.0).contains(weight)) {
+            return fail("fusion.dense_weight", &weight, "give 0 to 1");
+        }
+        if !(1..=10_000).contains(&self.fusion.depth) {
+            return fail("fusion.depth", &self.fusion.depth, "give 1 to 10000");
+        }
+        if self.runtime.threads > 1024 {
+            return fail("runtime.threads", &self.runtime.threads, "give 0 (all) to 1024");
+        }
+        if !(1 << 10..=1 << 30).contains(&self.runtime.max_document_bytes) {
+            return fail("runtime.max_document_bytes", &self.runtime.max_document_bytes, "give 1 KiB to 1 GiB");
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn the_default_is_valid_and_survives_json() {
+        let config = EngineConfig::default();
+        config.validate().unwrap();
+        let text = serde_json::to_string(&config).unwrap();
+        assert_eq!(serde_json::from_str::<EngineConfig>(&text).unwrap(), config);
+    }
+
+    #[test]
+    fn wrong_values_are_named() {
+        let set = |change: fn(&mut EngineConfig)| {
+            let mut config = EngineConfig::default();
+            change(&mut config);
+            config.validate().unwrap_err().to_string()
+        };
+        assert!(set(|c| c.chunking.overlap_tokens = 256).contains("chunking.overlap_tokens"));
+        assert!(set(|c| c.fusion.dense_weight = Some(f32::NAN)).contains("fusion.dense_weight"));
+        assert!(
+            set(|c| c.vectors = VectorConfig::Hnsw { m: 300, ef_construction: 400, ef_search: 10 })
+                .contains("vectors.m")
+        );
+        assert!(serde_json::from_str::<EngineConfig>(r#"{"depth": 3}"#).is_err());
+    }
+}

@@ -1,0 +1,95 @@
+//! Text to vectors: the [`Embedder`] trait and the models behind it.
+
+use std::fmt;
+
+use rag_governance::ModelIdentity;
+
+use crate::error::{Error, Result};
+use crate::types::Cancel;
+
+/// Which side of retrieval a text is on: some models prefix the two differently.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum TextKind {
+    /// What a user asks.
+    Query,
+    /// What is searched.
+    Passage,
+}
+
+/// Vectors of a batch of texts, in the order of the texts.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Embeddings {
+    /// Length of each vector.
+    pub dimension: usize,
+    /// Row-major, `texts × dimension`, every row finite and of length 1 (or all zeros for a text without a known token).
+    pub vectors: Vec<f32>,
+    /// For each text, whether tokens past the model's limit were left out.
+    pub truncated: Vec<bool>,
+}
+
+impl Embeddings {
+    /// Number of vectors.
+    pub fn len(&self) -> usize {
+        self.truncated.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.truncated.is_empty()
+    }
+
+    /// Vector `i`; `None` past the end.
+    pub fn get(&self, i: usize) -> Option<&[f32]> {
+        self.vectors.get(i * self.dimension..(i + 1) * self.dimension)
+    }
+}
+
+/// An embedding model. Implementations are deterministic: the same text gives the same vector, alone or in a batch.
+pub trait Embedder: Send + Sync + fmt::Debug {
+    /// Which model this is; vectors of different identities are never mixed.
+    fn identity(&self) -> &ModelIdentity;
+
+    /// Length of a vector.
+    fn dimension(&self) -> usize {
+        self.identity().dimension
+    }
+
+    /// Most tokens of a text that reach the model, special tokens and prompt not counted; `None`: no limit.
+    fn max_tokens(&self) -> Option<usize>;
+
+    /// Byte offset in `text` at which each of its tokens starts, ascending, special tokens not counted.
+    /// The chunker measures with it.
+    ///
+    /// # Errors
+    /// Whatever the tokeniser reports.
+    fn token_starts(&self, text: &str) -> Result<Vec<u32>>;
+
+    /// Embeds a batch. An empty batch gives no vectors.
+    ///
+    /// # Errors
+    /// `Cancelled` or `DeadlineExceeded` by `cancel`, else what the model reports.
+    fn embed(&self, texts: &[&str], kind: TextKind, cancel: &Cancel) -> Result<Embeddings>;
+
+    /// Weight of the dense run in the default fusion with this model, in `[0, 1]`; the lexical run has the rest.
+    fn dense_weight(&self) -> f32 {
+        0.5
+    }
+}
+
+/// Checks what an embedder returned before it is stored: shape and finiteness.
+///
+/// # Errors
+/// `Internal`, naming the model and what is wrong with its answer.
+pub fn check_embeddings(embeddings: &Embeddings, identity: &ModelIdentity, texts: usize) -> Result<()> {
+    let fail = |what: String| Err(Error::internal(format!("model `{}` {what}", identity.name)));
+    if embeddings.dimension != identity.dimension {
+        return fail(format!("gave vectors of {} dimensions, not {}", embeddings.dimension, identity.dimension));
+    }
+    if embeddings.len() != texts || embeddings.vectors.len() != texts * embeddings.dimension {
+        return fail(format!("gave {} vectors for {texts} texts", embeddings.len()));
+    }
+    if let Some(at) = embeddings.vectors.iter().position(|x| !x.is_finite()) {
+        return fail(format!("gave a value that is not finite for text {}", at / embeddings.dimension.max(1)));
+    }
+    Ok(())
+}

@@ -1,0 +1,73 @@
+//! What the engine tells about its work: ids, counts and durations; never the text of a query or a document.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::error::ErrorKind;
+
+/// One step of a query or a write, as named in traces, metrics and answers.
+#[non_exhaustive]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Stage {
+    /// Scope and filter to the set of documents that may be seen.
+    Authorise,
+    /// Text to vectors.
+    Embed,
+    /// Nearest vectors.
+    Dense,
+    /// BM25.
+    Lexical,
+    /// Runs to one ranking.
+    Fuse,
+    /// Document numbers to documents.
+    Hydrate,
+    /// Documents to chunks.
+    Chunk,
+    /// One transaction of the store.
+    Store,
+    /// Derived indexes to the state of the store.
+    Index,
+}
+
+impl Stage {
+    /// Stable snake_case name.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Stage::Authorise => "authorise",
+            Stage::Embed => "embed",
+            Stage::Dense => "dense",
+            Stage::Lexical => "lexical",
+            Stage::Fuse => "fuse",
+            Stage::Hydrate => "hydrate",
+            Stage::Chunk => "chunk",
+            Stage::Store => "store",
+            Stage::Index => "index",
+        }
+    }
+}
+
+/// One finished stage.
+#[non_exhaustive]
+#[derive(Debug, Clone, Copy)]
+pub struct StageRecord {
+    /// Which one.
+    pub stage: Stage,
+    /// Wall time.
+    pub duration: Duration,
+    /// `None`: it succeeded.
+    pub error: Option<ErrorKind>,
+}
+
+/// Receiver of stage records; called on the thread that did the work, so it must be quick.
+pub trait Telemetry: Send + Sync + fmt::Debug {
+    /// One stage ended.
+    fn record(&self, record: &StageRecord);
+}
+
+/// Drops everything; the default.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NoTelemetry;
+
+impl Telemetry for NoTelemetry {
+    fn record(&self, _: &StageRecord) {}
+}
