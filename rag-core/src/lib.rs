@@ -5,6 +5,10 @@ pub mod config;
 pub mod embed;
 mod error;
 pub mod filter;
+#[cfg(feature = "engine")]
+pub(crate) mod format;
+#[cfg(feature = "engine")]
+pub(crate) mod store;
 pub mod telemetry;
 mod types;
 

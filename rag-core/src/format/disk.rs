@@ -1,0 +1,156 @@
+//! Writing files whole or not at all, and the seam where tests make the disk fail.
+
+use std::fs::File;
+use std::io::{self, BufWriter, Seek, SeekFrom, Write};
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use xxhash_rust::xxh3::Xxh3;
+
+use super::{FileKind, HEADER, header};
+use crate::error::{Error, Result};
+
+/// When a disk dies: it takes a number of write operations, then fails every further one, as a full or broken disk does.
+#[derive(Debug)]
+pub struct FaultPlan {
+    left: AtomicU64,
+    writes: AtomicU64,
+    tripped: AtomicBool,
+}
+
+impl FaultPlan {
+    /// Lets `writes` operations through and fails from then on. `u64::MAX` only counts.
+    pub fn after(writes: u64) -> Arc<FaultPlan> {
+        Arc::new(FaultPlan { left: writes.into(), writes: 0.into(), tripped: false.into() })
+    }
+
+    /// Write operations seen so far.
+    pub fn writes(&self) -> u64 {
+        self.writes.load(Ordering::SeqCst)
+    }
+
+    /// Whether the disk has died.
+    pub fn tripped(&self) -> bool {
+        self.tripped.load(Ordering::SeqCst)
+    }
+
+    fn step(&self) -> io::Result<()> {
+        self.writes.fetch_add(1, Ordering::SeqCst);
+        let spent = self.left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_err();
+        if spent {
+            self.tripped.store(true, Ordering::SeqCst);
+            return Err(io::Error::other("the disk failed (injected)"));
+        }
+        Ok(())
+    }
+}
+
+/// Where files are written.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct Disk {
+    faults: Option<Arc<FaultPlan>>,
+}
+
+impl Disk {
+    /// A disk that obeys `plan`; for tests.
+    pub(crate) fn failing(plan: Arc<FaultPlan>) -> Disk {
+        Disk { faults: Some(plan) }
+    }
+
+    /// Whether tests watch this disk.
+    pub(crate) fn is_watched(&self) -> bool {
+        self.faults.is_some()
+    }
+
+    /// To be called before every change of the disk.
+    pub(crate) fn step(&self) -> io::Result<()> {
+        self.faults.as_ref().map_or(Ok(()), |plan| plan.step())
+    }
+
+    /// Writes a file of `kind` whose payload `fill` writes: temporary file in the same folder, fsync, rename, fsync of
+    /// the folder. Readers see the old file or the new one, also after a crash. Gives the payload's checksum.
+    ///
+    /// # Errors
+    /// I/O errors; the file at `path` is then as it was.
+    pub(crate) fn write_atomic(
+        &self,
+        path: &Path,
+        kind: FileKind,
+        fill: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+    ) -> Result<u64> {
+        let folder = path.parent().unwrap_or(Path::new("."));
+        let attempt = || -> io::Result<u64> {
+            self.step()?;
+            let mut temporary = tempfile::Builder::new().prefix(".tmp-").tempfile_in(folder)?;
+            let mut out = Hashed { inner: BufWriter::new(temporary.as_file_mut()), hash: Xxh3::new(), length: 0 };
+            out.inner.write_all(&[0; HEADER])?;
+            fill(&mut out)?;
+            let (checksum, length) = (out.hash.digest(), out.length);
+            out.inner.seek(SeekFrom::Start(0))?;
+            out.inner.write_all(&header(kind, length, checksum))?;
+            out.inner.flush()?;
+            drop(out);
+            self.step()?;
+            temporary.as_file().sync_all()?;
+            self.step()?;
+            temporary.persist(path).map_err(|error| error.error)?;
+            self.step()?;
+            sync_folder(folder)?;
+            Ok(checksum)
+        };
+        attempt().map_err(|error| Error::io("write", path, error))
+    }
+
+    /// Gives a finished file its name; readers see all of it or nothing, also after a crash.
+    pub(crate) fn rename(&self, from: &Path, to: &Path) -> Result<()> {
+        let attempt = || {
+            self.step()?;
+            std::fs::rename(from, to)?;
+            self.step()?;
+            sync_folder(to.parent().unwrap_or(Path::new(".")))
+        };
+        attempt().map_err(|error| Error::io("rename", from, error))
+    }
+
+    /// Removes a file that nothing refers to any more; one that is not there is fine.
+    pub(crate) fn remove(&self, path: &Path) -> Result<()> {
+        let attempt = || {
+            self.step()?;
+            match std::fs::remove_file(path) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+                _ => Ok(()),
+            }
+        };
+        attempt().map_err(|error| Error::io("remove", path, error))
+    }
+}
+
+#[cfg(unix)]
+fn sync_folder(folder: &Path) -> io::Result<()> {
+    File::open(folder)?.sync_all()
+}
+
+/// Folders cannot be opened for syncing there; the rename itself is journalled.
+#[cfg(not(unix))]
+fn sync_folder(_: &Path) -> io::Result<()> {
+    Ok(())
+}
+
+struct Hashed<'a> {
+    inner: BufWriter<&'a mut File>,
+    hash: Xxh3,
+    length: u64,
+}
+
+impl Write for Hashed<'_> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let written = self.inner.write(bytes)?;
+        self.hash.update(&bytes[..written]);
+        self.length += written as u64;
+        Ok(written)
+    }
+    fn flush(&mut self) -> io::Result<()> {
+        self.inner.flush()
+    }
+}
