@@ -1,1 +1,23 @@
-//! Rank fusion: runs, normalisation, RRF and score combination.
+//! Rank fusion: named runs of scored documents become one ranking.
+//!
+//! Higher scores are better everywhere, ranks are 1-based, and ties break by (score, order of the runs, id), so that
+//! equal input gives equal output. This crate never sees what a score means or what an id stands for.
+//!
+//! ```
+//! use rag_fusion::{Method, Run, Weighted, fuse};
+//! let dense = Run::new("dense", [(1u64, 0.9), (2, 0.7)])?;
+//! let lexical = Run::new("lexical", [(2u64, 12.0), (3, 4.0)])?;
+//! let fused = fuse(&[Weighted::new(&dense, 0.5), Weighted::new(&lexical, 0.5)], Method::default(), 10)?;
+//! assert_eq!(fused[0].id, 1);
+//! # Ok::<(), rag_fusion::Error>(())
+//! ```
+
+mod error;
+mod fuse;
+mod normalize;
+mod run;
+
+pub use error::{Error, Result};
+pub use fuse::{Contribution, FusedHit, Method, RRF_K, Weighted, fuse};
+pub use normalize::{Normalization, normalize};
+pub use run::{Run, RunHit};
