@@ -161,7 +161,8 @@ impl Filter {
 }
 
 impl Range {
-    fn contains(&self, value: &Value) -> bool {
+    /// Whether a single value lies between the bounds.
+    pub(crate) fn contains(&self, value: &Value) -> bool {
         if matches!(value, Value::Bool(_)) {
             return false;
         }

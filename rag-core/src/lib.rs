@@ -3,15 +3,23 @@
 pub mod ann;
 pub mod config;
 pub mod embed;
+#[cfg(feature = "engine")]
+pub mod engine;
 mod error;
 pub mod filter;
 #[cfg(feature = "engine")]
 pub(crate) mod format;
 #[cfg(feature = "engine")]
+pub(crate) mod lexical;
+#[cfg(feature = "engine")]
 pub(crate) mod store;
 pub mod telemetry;
+#[cfg(feature = "testing")]
+pub mod testing;
 mod types;
 
+#[cfg(feature = "engine")]
+pub use engine::Engine;
 pub use error::{Error, ErrorKind, Result};
 pub use filter::Filter;
 pub use rag_fusion as fusion;

@@ -24,7 +24,7 @@ use crate::error::{Error, ErrorKind, Result, kind_of_io};
 use crate::format::disk::Disk;
 use crate::types::{DocNum, Metadata};
 
-pub(crate) use view::StoreView;
+pub(crate) use view::{Live, StoreView};
 pub(crate) use write::StoreWrite;
 
 const META: TableDefinition<'static, &str, &[u8]> = TableDefinition::new("meta");
@@ -121,9 +121,9 @@ impl Store {
         guard(|| StoreView::new(&self.database.begin_read().map_err(redb_error)?))
     }
 
-    /// Starts staging changes; waits for the previous transaction to end.
-    pub(crate) fn begin(&self) -> Result<StoreWrite> {
-        guard(|| StoreWrite::new(&self.database))
+    /// Starts staging changes; waits for the previous transaction to end. New documents get numbers from `least` on.
+    pub(crate) fn begin(&self, least: DocNum) -> Result<StoreWrite> {
+        guard(|| StoreWrite::new(&self.database, least))
     }
 }
 

@@ -33,20 +33,20 @@ fn what_is_committed_is_there_and_what_is_dropped_is_not() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("store");
     let store = Store::open(&path, &Disk::default(), StoreCheck::default()).unwrap();
-    let write = store.begin().unwrap();
+    let write = store.begin(0).unwrap();
     let (first, none) = write.put(&record("a", "one"), &[1.0, 0.0]).unwrap();
     assert_eq!(none, None);
     assert_eq!(write.commit(&model(), "now").unwrap(), 1);
     let before = store.view().unwrap();
 
-    let write = store.begin().unwrap();
+    let write = store.begin(0).unwrap();
     let (second, replaced) = write.put(&record("a", "two"), &[0.0, 1.0]).unwrap();
     assert_eq!(replaced, Some(first));
     assert_eq!(write.current("t", "a").unwrap().unwrap().1.text, "two");
     drop(write);
     assert_eq!(store.view().unwrap().number("t", "a").unwrap(), Some(first));
 
-    let write = store.begin().unwrap();
+    let write = store.begin(0).unwrap();
     assert_eq!(write.put(&record("a", "two"), &[0.0, 1.0]).unwrap(), (second, Some(first)));
     assert_eq!(write.commit(&model(), "now").unwrap(), 2);
     assert_eq!(before.record(first).unwrap().unwrap().text, "one", "an old view stays");
@@ -58,7 +58,7 @@ fn what_is_committed_is_there_and_what_is_dropped_is_not() {
     assert_eq!(view.check(2, || ()).unwrap(), 1);
     assert_eq!(view.vectors(second).unwrap().unwrap(), [0.0, 1.0]);
     assert_eq!(view.model().unwrap(), Some(model()));
-    let write = store.begin().unwrap();
+    let write = store.begin(0).unwrap();
     assert_eq!(write.delete("t", "a").unwrap(), Some(second));
     assert_eq!(write.delete("t", "a").unwrap(), None);
     write.commit(&model(), "now").unwrap();
@@ -70,7 +70,7 @@ fn a_disk_that_dies_at_any_write_leaves_a_whole_commit() {
     let run = |plan: std::sync::Arc<FaultPlan>, path: &Path| -> Result<()> {
         let store = Store::open(path, &Disk::failing(plan), StoreCheck::default())?;
         for round in 0..3 {
-            let write = store.begin()?;
+            let write = store.begin(0)?;
             for id in ["a", "b", "c"] {
                 write.put(&record(id, &format!("{id}{round}")), &[round as f32, 0.0])?;
             }

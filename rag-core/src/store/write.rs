@@ -13,6 +13,7 @@ use crate::types::DocNum;
 /// Staged changes; dropping it leaves the store as it was.
 pub(crate) struct StoreWrite {
     transaction: WriteTransaction,
+    least: DocNum,
 }
 
 impl std::fmt::Debug for StoreWrite {
@@ -32,11 +33,11 @@ impl StoreWrite {
         transaction.commit().map_err(redb_error)
     }
 
-    pub(super) fn new(database: &Database) -> Result<Self> {
+    pub(super) fn new(database: &Database, least: DocNum) -> Result<Self> {
         let mut transaction = database.begin_write().map_err(redb_error)?;
         // The allocator state is saved with each commit: reopening after a crash does not walk the whole file.
         transaction.set_quick_repair(true);
-        Ok(StoreWrite { transaction })
+        Ok(StoreWrite { transaction, least })
     }
 
     /// The staged state of one document: its number, its record and its vectors.
@@ -109,12 +110,11 @@ impl StoreWrite {
         })
     }
 
-    /// Numbers are given once: the counter is part of the transaction, so a number is free again only if nothing of
-    /// its transaction was kept.
+    /// Numbers are given once: the counter is part of the transaction, and `least` covers those of dropped ones.
     fn next(&self) -> Result<DocNum> {
         let doc = {
             let meta = self.transaction.open_table(META).map_err(redb_error)?;
-            read_meta::<u64>(&meta, NEXT)?.unwrap_or(1)
+            read_meta::<u64>(&meta, NEXT)?.unwrap_or(1).max(self.least)
         };
         self.set(NEXT, &(doc + 1))?;
         Ok(doc)

@@ -1,0 +1,289 @@
+//! What callers hand to the engine and get back.
+
+use std::time::Duration;
+
+use crate::error::{Error, Result};
+use crate::filter::Filter;
+use crate::types::{Cancel, Metadata};
+
+/// Most hits that one search may ask for.
+pub const MAX_K: usize = 10_000;
+
+/// Which retrievers answer.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub enum Mode {
+    /// Dense and lexical, fused. The default.
+    #[default]
+    Hybrid,
+    /// Nearest vectors alone; the score is the cosine.
+    Dense,
+    /// BM25 alone.
+    Lexical,
+}
+
+/// One question.
+///
+/// ```
+/// use rag_core::{Filter, engine::SearchRequest};
+/// let request = SearchRequest::new("winter passes", 5).with_filter(Filter::eq("lang", "en"));
+/// assert_eq!(request.k, 5);
+/// ```
+#[non_exhaustive]
+#[derive(Debug, Clone)]
+pub struct SearchRequest {
+    /// The words of the question.
+    pub text: String,
+    /// Hits wanted, 1 to [`MAX_K`].
+    pub k: usize,
+    /// Narrows the scope of the call.
+    pub filter: Option<Filter>,
+    /// Which retrievers answer.
+    pub mode: Mode,
+    /// Read `text` as query syntax for the lexical retriever (`title:word`, `"a phrase"`, `+must`, `-not`) instead of
+    /// plain words.
+    pub syntax: bool,
+    /// The vector of the question, when the caller has it already; else the model makes it.
+    pub vector: Option<Vec<f32>>,
+    /// Whether each hit tells how it came about.
+    pub explain: bool,
+    /// The caller's way to stop, and the deadline.
+    pub cancel: Cancel,
+}
+
+impl SearchRequest {
+    /// Asks for the `k` best documents for `text`.
+    pub fn new(text: impl Into<String>, k: usize) -> Self {
+        SearchRequest {
+            text: text.into(),
+            k,
+            filter: None,
+            mode: Mode::Hybrid,
+            syntax: false,
+            vector: None,
+            explain: false,
+            cancel: Cancel::never(),
+        }
+    }
+
+    /// Only documents that match.
+    #[must_use]
+    pub fn with_filter(mut self, filter: Filter) -> Self {
+        self.filter = Some(filter);
+        self
+    }
+
+    /// Chooses the retrievers.
+    #[must_use]
+    pub fn with_mode(mut self, mode: Mode) -> Self {
+        self.mode = mode;
+        self
+    }
+
+    /// Reads the text as query syntax for the lexical retriever.
+    #[must_use]
+    pub fn with_syntax(mut self) -> Self {
+        self.syntax = true;
+        self
+    }
+
+    /// Brings the vector of the question along.
+    #[must_use]
+    pub fn with_vector(mut self, vector: Vec<f32>) -> Self {
+        self.vector = Some(vector);
+        self
+    }
+
+    /// Lets each hit tell how it came about.
+    #[must_use]
+    pub fn with_explanations(mut self) -> Self {
+        self.explain = true;
+        self
+    }
+
+    /// Sets the deadline and the way to stop.
+    #[must_use]
+    pub fn with_cancel(mut self, cancel: Cancel) -> Self {
+        self.cancel = cancel;
+        self
+    }
+
+    pub(super) fn validate(&self) -> Result<()> {
+        if !(1..=MAX_K).contains(&self.k) {
+            return Err(Error::invalid(format!("`k` is {}; ask for 1 to {MAX_K} hits", self.k)));
+        }
+        if self.text.trim().is_empty() && self.vector.is_none() {
+            return Err(Error::invalid("`text` is empty; give words or a vector to search for"));
+        }
+        if self.mode == Mode::Lexical && self.text.trim().is_empty() {
+            return Err(Error::invalid("`text` is empty; the lexical retriever needs words"));
+        }
+        self.filter.as_ref().map_or(Ok(()), Filter::validate)
+    }
+}
+
+/// The answer to a question.
+#[non_exhaustive]
+#[derive(Debug, Clone)]
+pub struct Answer {
+    /// Best first; equal scores by the order of the runs, then by document id.
+    pub hits: Vec<Hit>,
+    /// The commit that the answer was made from.
+    pub commit_seq: u64,
+    /// Documents that the scope and the filter let through.
+    pub visible: u64,
+    /// What was left out, and why; empty for a full answer.
+    pub degraded: Vec<String>,
+    /// How the dense run was found: `exact scan`, `graph`, …; `None` when it was not asked for.
+    pub plan: Option<&'static str>,
+    /// Wall time of each stage, in order.
+    pub stages: Vec<(&'static str, Duration)>,
+}
+
+/// One found document.
+#[non_exhaustive]
+#[derive(Debug, Clone)]
+pub struct Hit {
+    /// 1-based.
+    pub rank: usize,
+    /// Fused score in hybrid mode, cosine or BM25 in the others; higher is better.
+    pub score: f32,
+    /// Id of the document.
+    pub id: String,
+    /// Its title.
+    pub title: String,
+    /// Its metadata.
+    pub metadata: Metadata,
+    /// The passage that matched best.
+    pub passage: Passage,
+    /// How the hit came about, if asked for.
+    pub explanation: Option<Explanation>,
+}
+
+/// A passage of a document.
+#[non_exhaustive]
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Passage {
+    /// Position among the chunks of the document, 0-based.
+    pub ordinal: usize,
+    /// Byte offsets in the document's text.
+    pub start: usize,
+    /// End of the passage (exclusive).
+    pub end: usize,
+    /// The text itself.
+    pub text: String,
+}
+
+/// How a score came about. The parts add up to the score.
+#[non_exhaustive]
+#[derive(Debug, Clone, PartialEq)]
+pub struct Explanation {
+    /// The score that is explained.
+    pub score: f32,
+    /// How the runs were combined: `convex(min_max)`, `rrf(60)`, or the name of the only run.
+    pub fusion: String,
+    /// One for each run that was asked, in run order.
+    pub runs: Vec<RunExplanation>,
+}
+
+/// What one retriever thought of a document.
+#[non_exhaustive]
+#[derive(Debug, Clone, PartialEq)]
+pub struct RunExplanation {
+    /// `dense` or `lexical`.
+    pub run: &'static str,
+    /// 1-based rank of the document in the run; `None`: not among its candidates.
+    pub rank: Option<usize>,
+    /// Score of its best chunk there.
+    pub score: Option<f32>,
+    /// The score after normalisation, or 1 / (60 + rank).
+    pub normalized: Option<f32>,
+    /// Weight of the run.
+    pub weight: f32,
+    /// What the run adds to the final score.
+    pub contribution: f32,
+}
+
+/// What an upsert did; staged until the next commit.
+#[non_exhaustive]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct UpsertReport {
+    /// Documents that were not there.
+    pub added: usize,
+    /// Documents that were there and differ.
+    pub updated: usize,
+    /// Documents that were there just so; nothing was done.
+    pub unchanged: usize,
+    /// Chunks of the added and updated documents.
+    pub chunks: usize,
+    /// Chunks that the model embedded; the others kept their vectors.
+    pub embedded: usize,
+    /// Chunks of which the model saw only the beginning.
+    pub truncated: usize,
+}
+
+impl std::ops::AddAssign for UpsertReport {
+    fn add_assign(&mut self, other: Self) {
+        self.added += other.added;
+        self.updated += other.updated;
+        self.unchanged += other.unchanged;
+        self.chunks += other.chunks;
+        self.embedded += other.embedded;
+        self.truncated += other.truncated;
+    }
+}
+
+/// A stored document, whole.
+#[non_exhaustive]
+#[derive(Debug, Clone, PartialEq)]
+pub struct StoredDocument {
+    /// As it was handed in; its tenant is named.
+    pub document: crate::types::Document,
+    /// Byte ranges of its chunks.
+    pub chunks: Vec<(usize, usize)>,
+}
+
+/// Numbers about an engine.
+#[non_exhaustive]
+#[derive(Debug, Clone)]
+pub struct Stats {
+    /// Documents of the scope's tenant.
+    pub documents: u64,
+    /// Documents of all tenants.
+    pub documents_total: u64,
+    /// Chunks of all tenants.
+    pub chunks_total: u64,
+    /// The last commit.
+    pub commit_seq: u64,
+    /// The model that made the vectors.
+    pub model: rag_governance::ModelIdentity,
+    /// Backend of the dense retriever.
+    pub vector_backend: &'static str,
+    /// Vectors in the dense index, those of replaced documents included until compaction.
+    pub vectors: usize,
+    /// What the lexical index does to words.
+    pub analyser: String,
+    /// Bytes on disk: the store, the lexical index, the sealed vectors.
+    pub bytes: DiskBytes,
+}
+
+/// Bytes on disk.
+#[non_exhaustive]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct DiskBytes {
+    /// The store: documents, chunks and full-precision vectors.
+    pub store: u64,
+    /// The lexical index.
+    pub lexical: u64,
+    /// Sealed vector segments.
+    pub vectors: u64,
+}
+
+/// What `verify` found.
+#[non_exhaustive]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct VerifyReport {
+    /// Documents whose rows were read and agree.
+    pub documents: u64,
+    /// Derived pieces that were wrong and have been made again from the store.
+    pub repaired: Vec<String>,
+}

@@ -1,0 +1,117 @@
+//! Opening an engine with settings other than the default.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+
+use arc_swap::ArcSwap;
+
+use super::lock::Lock;
+use super::open::{Layout, Writer};
+use super::{Engine, Inner};
+use crate::config::EngineConfig;
+use crate::embed::Embedder;
+use crate::error::Result;
+use crate::format::disk::Disk;
+use crate::store::StoreCheck;
+use crate::telemetry::{NoTelemetry, Telemetry};
+
+/// Settings of an engine that is about to be opened.
+///
+/// ```
+/// use rag_core::{Engine, config::EngineConfig};
+/// let folder = tempfile::tempdir()?;
+/// let mut config = EngineConfig::default();
+/// config.fusion.depth = 50;
+/// let engine = Engine::builder().config(config).open(folder.path())?;
+/// assert_eq!(engine.config().fusion.depth, 50);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone, Default)]
+pub struct EngineBuilder {
+    config: EngineConfig,
+    embedder: Option<Arc<dyn Embedder>>,
+    telemetry: Option<Arc<dyn Telemetry>>,
+    check: StoreCheck,
+    disk: Disk,
+}
+
+impl EngineBuilder {
+    /// The default settings and the bundled model.
+    pub fn new() -> Self {
+        EngineBuilder::default()
+    }
+
+    /// Sets the settings.
+    #[must_use]
+    pub fn config(mut self, config: EngineConfig) -> Self {
+        self.config = config;
+        self
+    }
+
+    /// Sets the embedding model. A folder that was embedded with another one does not open.
+    #[must_use]
+    pub fn embedder(mut self, embedder: Arc<dyn Embedder>) -> Self {
+        self.embedder = Some(embedder);
+        self
+    }
+
+    /// Sets the receiver of stage records.
+    #[must_use]
+    pub fn telemetry(mut self, telemetry: Arc<dyn Telemetry>) -> Self {
+        self.telemetry = Some(telemetry);
+        self
+    }
+
+    /// Checks every page of the store while opening; takes as long as reading the file.
+    #[must_use]
+    pub fn check_store(mut self) -> Self {
+        self.check.integrity = true;
+        self
+    }
+
+    /// Gives unused space of the store back to the file system while opening.
+    #[must_use]
+    pub fn compact_store(mut self) -> Self {
+        self.check.compact = true;
+        self
+    }
+
+    /// Lets every write to the disk fail when `plan` says so.
+    #[cfg(feature = "testing")]
+    #[must_use]
+    pub fn faults(mut self, plan: Arc<crate::testing::FaultPlan>) -> Self {
+        self.disk = Disk::failing(plan);
+        self
+    }
+
+    /// Opens or makes the folder: takes its lock, opens the store, and brings the derived indexes up to it. Derived
+    /// files that are missing or damaged are made again, which [`Engine::repairs`] tells.
+    ///
+    /// # Errors
+    /// `InvalidArgument` for settings, `Conflict` when another process has the folder, `ModelMismatch` when its vectors
+    /// are of another model, `Corruption` when the store is damaged, failures of the disk.
+    pub fn open(self, folder: impl AsRef<Path>) -> Result<Engine> {
+        self.config.validate()?;
+        let embedder = match self.embedder {
+            Some(embedder) => embedder,
+            None => return Err(crate::Error::invalid("no model")),
+        };
+        let layout = Layout::create(folder.as_ref())?;
+        let lock = Lock::take(&layout.folder)?;
+        let (mut writer, repairs) = Writer::open(layout.clone(), &self.config, &*embedder, self.disk, self.check)?;
+        let snapshot = writer.sync(&self.config, true)?;
+        Ok(Engine {
+            inner: Arc::new(Inner {
+                config: self.config,
+                layout,
+                embedder,
+                telemetry: self.telemetry.unwrap_or_else(|| Arc::new(NoTelemetry)),
+                snapshot: ArcSwap::from_pointee(snapshot),
+                writer: Mutex::new(writer),
+                repairs: Mutex::new(repairs),
+                pool: Mutex::new(None),
+                _lock: lock,
+            }),
+        })
+    }
+}

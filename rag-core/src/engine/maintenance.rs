@@ -1,0 +1,101 @@
+//! Numbers, checks, repair and compaction.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use super::Inner;
+use super::api::{DiskBytes, Stats, StoredDocument, VerifyReport};
+use crate::error::{Error, Result};
+use crate::types::{Document, Scope};
+
+impl Inner {
+    pub(super) fn get(&self, scope: &Scope, id: &str) -> Result<Option<StoredDocument>> {
+        let snapshot = self.snapshot.load();
+        let Some(doc) = snapshot.store.number(scope.tenant_name(), id)? else { return Ok(None) };
+        let Some(record) = snapshot.store.record(doc)? else {
+            return Err(Error::corruption(format!("document {doc} is listed, but its record is missing")));
+        };
+        if scope.filter().is_some_and(|filter| !filter.matches(&record.metadata)) {
+            return Ok(None);
+        }
+        let chunks = record.chunks.iter().map(|&(start, end)| (start as usize, end as usize)).collect();
+        let mut document = Document::new(record.id, record.text).with_title(record.title).with_tenant(record.tenant);
+        document.metadata = record.metadata;
+        Ok(Some(StoredDocument { document, chunks }))
+    }
+
+    pub(super) fn stats(&self, scope: &Scope) -> Result<Stats> {
+        let snapshot = self.snapshot.load();
+        Ok(Stats {
+            documents: snapshot.visible(scope, None)?.len(),
+            documents_total: snapshot.live.all.len(),
+            chunks_total: snapshot.live.chunks,
+            commit_seq: snapshot.seq,
+            model: self.embedder.identity().clone(),
+            vector_backend: snapshot.vectors.capabilities().backend,
+            vectors: snapshot.vectors.len(),
+            analyser: crate::lexical::describe(&self.config.lexical),
+            bytes: DiskBytes {
+                store: size(&self.layout.store),
+                lexical: size(&self.layout.lexical),
+                vectors: size(&self.layout.vectors),
+            },
+        })
+    }
+
+    /// Reads everything; makes derived pieces that are wrong again.
+    pub(super) fn verify(&self, progress: &mut dyn FnMut()) -> Result<VerifyReport> {
+        let mut writer = self.writer()?;
+        if writer.has_changes() {
+            return Err(Error::new(crate::ErrorKind::Conflict, "there are staged changes; commit or roll back first"));
+        }
+        let view = writer.store.view()?;
+        let documents = view.check(self.embedder.dimension(), progress)?;
+        let mut repaired = self.repairs.lock().map(|mut repairs| std::mem::take(&mut *repairs)).unwrap_or_default();
+        let live = view.live()?;
+        if let Err(problem) = writer.lexical.verify() {
+            repaired.push(format!("lexical index: {problem}"));
+            writer.lexical.clear()?;
+        }
+        let problems = writer.vectors.verify(&self.layout.vectors, &self.config.vectors)?;
+        repaired.extend(problems.into_iter().map(|problem| format!("vectors: {problem}")));
+        if writer.lexical.documents()? != live.all {
+            repaired.push("lexical index: it has other documents than the store".to_owned());
+        }
+        if *writer.vectors.as_mut().documents() != live.all {
+            repaired.push("vectors: the index has other documents than the store".to_owned());
+        }
+        if let Err(problem) = crate::format::manifest::Manifest::read(&self.layout.folder) {
+            repaired.push(format!("MANIFEST: {problem}"));
+        }
+        if !repaired.is_empty() {
+            let snapshot = writer.sync(&self.config, true)?;
+            self.snapshot.store(Arc::new(snapshot));
+        }
+        Ok(VerifyReport { documents, repaired })
+    }
+
+    /// Rewrites the derived indexes without what is dead.
+    pub(super) fn compact(&self) -> Result<()> {
+        let mut writer = self.writer()?;
+        if writer.has_changes() {
+            return Err(Error::new(crate::ErrorKind::Conflict, "there are staged changes; commit or roll back first"));
+        }
+        writer.lexical.compact()?;
+        let (folder, disk) = (self.layout.vectors.clone(), writer.disk.clone());
+        let unused = writer.vectors.seal(&folder, &disk)?;
+        let snapshot = writer.sync(&self.config, true)?;
+        self.snapshot.store(Arc::new(snapshot));
+        writer.vectors.remove_files(&folder, &disk, &unused)
+    }
+}
+
+/// Bytes of a file or of the files of a folder; what cannot be read counts nothing.
+fn size(path: &Path) -> u64 {
+    let Ok(metadata) = path.metadata() else { return 0 };
+    if metadata.is_file() {
+        return metadata.len();
+    }
+    let files = std::fs::read_dir(path).into_iter().flatten().flatten();
+    files.map(|file| file.metadata().map_or(0, |metadata| metadata.len())).sum()
+}

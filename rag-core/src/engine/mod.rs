@@ -1,0 +1,258 @@
+//! The engine: documents in, ranked and explained answers out, durable.
+
+mod api;
+mod builder;
+mod chunk;
+mod ingest;
+mod lock;
+mod maintenance;
+mod open;
+mod search;
+mod snapshot;
+mod stages;
+#[cfg(test)]
+mod testing;
+#[cfg(test)]
+mod tests;
+mod vectors;
+
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use arc_swap::ArcSwap;
+
+pub use api::{
+    Answer, DiskBytes, Explanation, Hit, MAX_K, Mode, Passage, RunExplanation, SearchRequest, Stats, StoredDocument,
+    UpsertReport, VerifyReport,
+};
+pub use builder::EngineBuilder;
+pub use chunk::FORMAT_FIELD;
+pub(crate) use ingest::embedding_text;
+
+use crate::config::EngineConfig;
+use crate::embed::Embedder;
+use crate::error::{Error, ErrorKind, Result};
+use crate::telemetry::Telemetry;
+use crate::types::{Cancel, Document, Scope};
+use lock::Lock;
+use open::{Layout, Repairs, Writer};
+use snapshot::Snapshot;
+
+/// A retrieval engine over one data folder. Clones share it; every method may be called from any thread.
+///
+/// Searches work on an immutable snapshot and never wait for a writer; writers take turns. Changes are staged by
+/// [`Engine::upsert`] and [`Engine::delete`] and become durable and visible together with [`Engine::commit`].
+///
+/// ```
+/// use rag_core::{Document, Engine, Scope, engine::SearchRequest};
+/// let folder = tempfile::tempdir()?;
+/// let engine = Engine::open(folder.path())?;
+/// let scope = Scope::default();
+/// engine.upsert(&scope, vec![
+///     Document::new("a", "Alpine passes are closed in winter because of snow."),
+///     Document::new("b", "The bakery opens at six in the morning."),
+/// ])?;
+/// engine.commit()?;
+/// let answer = engine.search(&scope, &SearchRequest::new("when does the bakery open", 1))?;
+/// assert_eq!(answer.hits[0].id, "b");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct Engine {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    config: EngineConfig,
+    layout: Layout,
+    embedder: Arc<dyn Embedder>,
+    telemetry: Arc<dyn Telemetry>,
+    snapshot: ArcSwap<Snapshot>,
+    writer: Mutex<Writer>,
+    /// What open found wrong and made again; told by the next `verify`.
+    repairs: Mutex<Repairs>,
+    /// Made when first needed, and again in a forked child, where the threads of the parent do not exist.
+    pool: Mutex<Option<(u32, Arc<rayon::ThreadPool>)>>,
+    _lock: Lock,
+}
+
+impl Engine {
+    /// Opens or makes the data folder with the default settings and the bundled model.
+    ///
+    /// # Errors
+    /// As [`EngineBuilder::open`].
+    pub fn open(folder: impl AsRef<std::path::Path>) -> Result<Engine> {
+        EngineBuilder::new().open(folder)
+    }
+
+    /// Settings other than the default.
+    pub fn builder() -> EngineBuilder {
+        EngineBuilder::new()
+    }
+
+    /// Stages documents: new ones are added, changed ones replaced, unchanged ones left alone. Only chunks whose text
+    /// is new are embedded. Of several documents with one id the last one counts.
+    ///
+    /// # Errors
+    /// `InvalidArgument` naming the document and the field, `PermissionDenied` for a document outside the scope; then
+    /// nothing of this call is staged. `ResourceExhausted`, `Unavailable` and other failures of the disk drop
+    /// everything staged since the last commit, as the error says.
+    pub fn upsert(&self, scope: &Scope, documents: Vec<Document>) -> Result<UpsertReport> {
+        self.inner.upsert(scope, documents, &Cancel::never())
+    }
+
+    /// As [`Engine::upsert`], with a way to stop and a deadline; stopped, nothing of this call is staged.
+    ///
+    /// # Errors
+    /// As [`Engine::upsert`]; `Cancelled` and `DeadlineExceeded`.
+    pub fn upsert_with(&self, scope: &Scope, documents: Vec<Document>, cancel: &Cancel) -> Result<UpsertReport> {
+        self.inner.upsert(scope, documents, cancel)
+    }
+
+    /// Stages deletions; gives the number of documents that were there. Ids that are not there are fine.
+    ///
+    /// # Errors
+    /// Failures of the disk, as for [`Engine::upsert`].
+    pub fn delete(&self, scope: &Scope, ids: &[&str]) -> Result<usize> {
+        self.inner.delete(scope, ids)
+    }
+
+    /// Makes everything staged durable, then visible; gives the number of the commit. Deleted documents are gone from
+    /// every answer from here on. Without staged changes it does nothing.
+    ///
+    /// # Errors
+    /// Failures of the disk. The message says whether the commit stands.
+    pub fn commit(&self) -> Result<u64> {
+        let mut writer = self.inner.writer()?;
+        if let Some(snapshot) = writer.commit(&self.inner.config)? {
+            self.inner.snapshot.store(Arc::new(snapshot));
+        }
+        Ok(self.inner.snapshot.load().seq)
+    }
+
+    /// Drops everything staged since the last commit.
+    ///
+    /// # Errors
+    /// When the lexical index cannot go back; the next commit repairs it.
+    pub fn rollback(&self) -> Result<()> {
+        self.inner.writer()?.rollback()
+    }
+
+    /// Answers a question from the last commit.
+    ///
+    /// # Errors
+    /// `InvalidArgument` naming the field, `Cancelled`, `DeadlineExceeded`, `Corruption`.
+    pub fn search(&self, scope: &Scope, request: &SearchRequest) -> Result<Answer> {
+        self.inner.search(scope, request)
+    }
+
+    /// How the document `id` fares for a question: its explanation, or `None` when no retriever has it among its
+    /// candidates.
+    ///
+    /// # Errors
+    /// `NotFound` when the scope has no such document; as [`Engine::search`].
+    pub fn explain(&self, scope: &Scope, request: &SearchRequest, id: &str) -> Result<Option<Hit>> {
+        if self.get(scope, id)?.is_none() {
+            return Err(Error::new(ErrorKind::NotFound, format!("there is no document {id:?} in this scope")));
+        }
+        let depth = 2 * self.inner.config.fusion.depth.max(request.k);
+        let request = SearchRequest { k: depth.min(MAX_K), explain: true, ..request.clone() };
+        Ok(self.search(scope, &request)?.hits.into_iter().find(|hit| hit.id == id))
+    }
+
+    /// A stored document; `None` when the scope has none of that id.
+    ///
+    /// # Errors
+    /// `Corruption`.
+    pub fn get(&self, scope: &Scope, id: &str) -> Result<Option<StoredDocument>> {
+        self.inner.get(scope, id)
+    }
+
+    /// Numbers about the engine.
+    ///
+    /// # Errors
+    /// `Corruption`.
+    pub fn stats(&self, scope: &Scope) -> Result<Stats> {
+        self.inner.stats(scope)
+    }
+
+    /// Reads every row of the store and every derived file. Derived pieces that are wrong are made again; damage of the
+    /// store is an error, since nothing can replace it. `progress` is called once a document.
+    ///
+    /// # Errors
+    /// `Corruption`, naming what is damaged; `Conflict` while changes are staged.
+    pub fn verify(&self, mut progress: impl FnMut()) -> Result<VerifyReport> {
+        self.inner.verify(&mut progress)
+    }
+
+    /// Rewrites the derived indexes without what is dead. The store's own free space is used again by later writes;
+    /// [`EngineBuilder::compact_store`] gives it back to the file system.
+    ///
+    /// # Errors
+    /// Failures of the disk; `Conflict` while changes are staged.
+    pub fn compact(&self) -> Result<()> {
+        self.inner.compact()
+    }
+
+    /// What open found damaged or missing among the derived files, and made again from the store.
+    pub fn repairs(&self) -> Vec<String> {
+        self.inner.repairs.lock().map(|repairs| repairs.clone()).unwrap_or_default()
+    }
+
+    /// The settings in force.
+    pub fn config(&self) -> &EngineConfig {
+        &self.inner.config
+    }
+
+    /// The embedding model.
+    pub fn embedder(&self) -> &Arc<dyn Embedder> {
+        &self.inner.embedder
+    }
+}
+
+impl Inner {
+    fn writer(&self) -> Result<MutexGuard<'_, Writer>> {
+        self.writer.lock().map_err(|_| {
+            Error::internal("an earlier write ended in a defect of this software; open the folder again to go on")
+        })
+    }
+
+    /// The engine's own threads; `None` with one thread, or when the system gives none.
+    fn pool(&self) -> Option<Arc<rayon::ThreadPool>> {
+        if self.config.runtime.threads == 1 {
+            return None;
+        }
+        let mut pool = self.pool.lock().ok()?;
+        match &*pool {
+            Some((process, pool)) if *process == std::process::id() => Some(pool.clone()),
+            stale => {
+                if let Some((_, pool)) = stale {
+                    std::mem::forget(pool.clone()); // its threads live in the parent; joining them would never end
+                }
+                let made = rayon::ThreadPoolBuilder::new()
+                    .num_threads(self.config.runtime.threads)
+                    .thread_name(|i| format!("rag-{i}"))
+                    .build();
+                let made = Arc::new(made.ok()?);
+                *pool = Some((std::process::id(), made.clone()));
+                Some(made)
+            }
+        }
+    }
+
+    /// Runs work that may spread over the engine's own threads.
+    fn in_pool<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
+        match self.pool() {
+            Some(pool) => pool.install(work),
+            None => work(),
+        }
+    }
+
+    /// Runs two pieces of work, side by side where there is more than one thread.
+    fn both<A: Send, B: Send>(&self, a: impl FnOnce() -> A + Send, b: impl FnOnce() -> B + Send) -> (A, B) {
+        match self.pool() {
+            Some(pool) if pool.current_num_threads() > 1 => pool.join(a, b),
+            _ => (a(), b()),
+        }
+    }
+}

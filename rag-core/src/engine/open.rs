@@ -1,0 +1,273 @@
+//! Opening a folder, and bringing the derived indexes to the state of the store.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::snapshot::Snapshot;
+use super::vectors::Vectors;
+use crate::config::EngineConfig;
+use crate::embed::Embedder;
+use crate::error::{Error, ErrorKind, Result};
+use crate::format::disk::Disk;
+use crate::format::manifest::Manifest;
+use crate::lexical::LexicalIndex;
+use crate::store::{Live, Record, Store, StoreCheck, StoreView, StoreWrite};
+use crate::types::{DocNum, IdSet};
+
+/// Where everything lies in a data folder.
+#[derive(Debug, Clone)]
+pub(super) struct Layout {
+    pub(super) folder: PathBuf,
+    pub(super) store: PathBuf,
+    pub(super) lexical: PathBuf,
+    pub(super) vectors: PathBuf,
+}
+
+impl Layout {
+    pub(super) fn create(folder: &Path) -> Result<Layout> {
+        let layout = Layout {
+            folder: folder.to_owned(),
+            store: folder.join("store.redb"),
+            lexical: folder.join("lexical"),
+            vectors: folder.join("vectors"),
+        };
+        for path in [folder, &layout.lexical, &layout.vectors] {
+            std::fs::create_dir_all(path).map_err(|error| Error::io("create the folder", path, error))?;
+        }
+        Ok(layout)
+    }
+}
+
+/// Everything that changes; one thread at a time has it.
+#[derive(Debug)]
+pub(super) struct Writer {
+    pub(super) store: Arc<Store>,
+    pub(super) lexical: LexicalIndex,
+    pub(super) vectors: Vectors,
+    pub(super) layout: Layout,
+    pub(super) disk: Disk,
+    pub(super) model: rag_governance::ModelIdentity,
+    pending: Option<StoreWrite>,
+    /// Numbers that the pending transaction gave, those that it took away, and the next one never given.
+    added: IdSet,
+    removed: IdSet,
+    next: DocNum,
+    /// Why nothing can be written any more until the folder is opened again.
+    poisoned: Option<Error>,
+    /// Whether the derived indexes may lack something that the store has.
+    stale: bool,
+}
+
+/// What open found wrong and made again.
+pub(super) type Repairs = Vec<String>;
+
+impl Writer {
+    /// Opens every piece; derived pieces that are missing, foreign or damaged start empty and are filled by `sync`.
+    pub(super) fn open(
+        layout: Layout,
+        config: &EngineConfig,
+        embedder: &dyn Embedder,
+        disk: Disk,
+        check: StoreCheck,
+    ) -> Result<(Writer, Repairs)> {
+        let store = Arc::new(Store::open(&layout.store, &disk, check)?);
+        refuse_other_model(&store.view()?, embedder)?;
+        let mut repairs = Repairs::new();
+        let manifest = Manifest::read(&layout.folder).unwrap_or_else(|error| {
+            repairs.push(format!("MANIFEST: {error}"));
+            None
+        });
+        // After a crash between the two, the lexical index may be newer than the MANIFEST.
+        let seq = store.view()?.seq()?;
+        let listed = manifest.as_ref().filter(|manifest| manifest.commit_seq == seq).map(|manifest| manifest.lexical);
+        let verify = config.runtime.verify_on_open;
+        let (lexical, problem) = LexicalIndex::open(&layout.lexical, &config.lexical, &disk, verify, listed)?;
+        repairs.extend(problem.map(|problem| format!("lexical index: {problem}")));
+        let (vectors, problems) = Vectors::open(
+            &layout.vectors,
+            &config.vectors,
+            embedder.dimension(),
+            manifest.as_ref().map_or(&[], |manifest| &manifest.segments),
+            verify,
+        )?;
+        repairs.extend(problems.into_iter().map(|problem| format!("vectors: {problem}")));
+        let writer = Writer {
+            store,
+            lexical,
+            vectors,
+            layout,
+            disk,
+            model: embedder.identity().clone(),
+            pending: None,
+            added: IdSet::new(),
+            removed: IdSet::new(),
+            next: 0,
+            poisoned: None,
+            stale: true,
+        };
+        Ok((writer, repairs))
+    }
+
+    /// The open transaction, begun if need be.
+    pub(super) fn pending(&mut self) -> Result<&StoreWrite> {
+        if let Some(error) = &self.poisoned {
+            return Err(Error::new(ErrorKind::Unavailable, "a write to the disk failed; open the folder again")
+                .with_source(error.clone()));
+        }
+        if self.pending.is_none() {
+            self.pending = Some(self.store.begin(self.next)?);
+        }
+        self.pending.as_ref().ok_or_else(|| Error::internal("no transaction is open"))
+    }
+
+    /// Stages a group of changes; when one fails, everything since the last commit is dropped, so that nothing half-done
+    /// is ever committed.
+    pub(super) fn stage(&mut self, changes: impl FnOnce(&mut Writer) -> Result<()>) -> Result<()> {
+        changes(self).map_err(|error| {
+            let dropped = self.rollback();
+            error.with("staged changes", if dropped.is_ok() { "dropped" } else { "dropped; open the folder again" })
+        })
+    }
+
+    /// Tells the derived indexes of a new revision; seen by nobody before the commit.
+    pub(super) fn announce(&mut self, doc: DocNum, record: &Record, vectors: &[f32]) -> Result<()> {
+        self.next = self.next.max(doc + 1);
+        self.added.insert(doc);
+        self.vectors.as_mut().insert(doc, vectors)?;
+        let chunks: Vec<(u32, &str)> = record.chunk_texts().enumerate().map(|(i, text)| (i as u32, text)).collect();
+        self.lexical.add(doc, &record.title, &chunks, &record.metadata)
+    }
+
+    /// Tells the derived indexes that a revision goes.
+    pub(super) fn withdraw(&mut self, doc: DocNum) -> Result<()> {
+        if self.added.remove(doc) {
+            self.vectors.as_mut().remove(doc);
+        } else {
+            self.removed.insert(doc); // its vectors go once the commit is durable
+        }
+        self.lexical.delete(doc)
+    }
+
+    /// Whether there is anything to commit.
+    pub(super) fn has_changes(&self) -> bool {
+        !self.added.is_empty() || !self.removed.is_empty()
+    }
+
+    /// Drops everything staged.
+    pub(super) fn rollback(&mut self) -> Result<()> {
+        self.pending = None;
+        for doc in std::mem::take(&mut self.added).iter() {
+            self.vectors.as_mut().remove(doc);
+        }
+        self.removed = IdSet::new();
+        let result = self.lexical.rollback();
+        self.stale |= result.is_err();
+        result
+    }
+
+    /// Makes everything staged durable in the store, then visible. When a derived index fails after that, the commit
+    /// stands, and the next commit or open brings the index up to it.
+    pub(super) fn commit(&mut self, config: &EngineConfig) -> Result<Option<Snapshot>> {
+        self.pending()?;
+        if self.has_changes() {
+            let Some(pending) = self.pending.take() else { return Ok(None) };
+            if let Err(error) = pending.commit(&self.model, &jiff::Timestamp::now().to_string()) {
+                // Whether the disk has the commit is unknown until it is read again.
+                let _ = self.rollback();
+                self.poisoned = Some(error.clone());
+                return Err(error.with("commit", "may or may not be kept; open the folder again to see"));
+            }
+            self.added = IdSet::new();
+            for doc in std::mem::take(&mut self.removed).iter() {
+                self.vectors.as_mut().remove(doc);
+            }
+        } else {
+            self.pending = None;
+            if !self.stale {
+                return Ok(None);
+            }
+        }
+        let stale = std::mem::replace(&mut self.stale, true);
+        let snapshot = self.sync(config, stale).map_err(|error| {
+            error.with("commit", "is durable, but not yet visible; commit again or open the folder again")
+        })?;
+        self.stale = false;
+        Ok(Some(snapshot))
+    }
+
+    /// Brings the derived indexes to the state of the store and takes a snapshot. `compare`: they may lack something.
+    pub(super) fn sync(&mut self, config: &EngineConfig, compare: bool) -> Result<Snapshot> {
+        let store = self.store.view()?;
+        let (seq, live) = (store.seq()?, store.live()?);
+        self.next = self.next.max(live.all.iter().last().map_or(0, |doc| doc + 1));
+        if compare {
+            self.replay(&store, &live)?;
+        }
+        let lexical = self.lexical.commit(seq)?;
+        let sealed = self.vectors.seal_if_due(&self.layout.vectors, &self.disk)?;
+        let vectors = self.vectors.as_mut().publish()?;
+        let snapshot = Snapshot { seq, store, live, lexical, vectors };
+        self.write_manifest(&snapshot, config)?;
+        self.vectors.remove_files(&self.layout.vectors, &self.disk, &sealed)?;
+        self.stale = false;
+        Ok(snapshot)
+    }
+
+    /// The state of a derived index is a set of document numbers: what the store has more is added, what it has no
+    /// longer is taken out. Numbers are never given twice, so nothing else can differ.
+    fn replay(&mut self, store: &StoreView, live: &Live) -> Result<()> {
+        let in_lexical = self.lexical.documents()?;
+        for doc in in_lexical.difference(&live.all).iter() {
+            self.lexical.delete(doc)?;
+        }
+        let in_vectors = self.vectors.as_mut().documents().clone();
+        for doc in in_vectors.difference(&live.all).iter() {
+            self.vectors.as_mut().remove(doc);
+        }
+        let lacking = Error::corruption("the store lists a document that it does not hold");
+        let missing_words = live.all.difference(&in_lexical);
+        let missing_vectors = live.all.difference(&in_vectors);
+        for doc in missing_words.union(&missing_vectors).iter() {
+            if missing_vectors.contains(doc) {
+                let vectors = store.vectors(doc)?.ok_or_else(|| lacking.clone())?;
+                self.vectors.as_mut().insert(doc, &vectors)?;
+            }
+            if missing_words.contains(doc) {
+                let record = store.record(doc)?.ok_or_else(|| lacking.clone())?;
+                let chunks: Vec<(u32, &str)> = record.chunk_texts().enumerate().map(|(i, t)| (i as u32, t)).collect();
+                self.lexical.add(doc, &record.title, &chunks, &record.metadata)?;
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn write_manifest(&self, snapshot: &Snapshot, config: &EngineConfig) -> Result<()> {
+        let created_at = snapshot.store.created_at()?.unwrap_or_else(|| jiff::Timestamp::now().to_string());
+        Manifest {
+            commit_seq: snapshot.seq,
+            lexical: self.lexical.fingerprint(),
+            segments: self.vectors.segments().to_vec(),
+            model: self.model.clone(),
+            feature_schema: 0,
+            analyser: crate::lexical::describe(&config.lexical),
+            build: env!("CARGO_PKG_VERSION").to_owned(),
+            created_at,
+        }
+        .write(&self.layout.folder, &self.disk)
+    }
+}
+
+fn refuse_other_model(store: &StoreView, embedder: &dyn Embedder) -> Result<()> {
+    let Some(stored) = store.model()? else { return Ok(()) };
+    let given = embedder.identity();
+    if stored == *given {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorKind::ModelMismatch,
+        format!(
+            "the folder was embedded with {stored}, not with {given}; open it with that model or index into a new folder"
+        ),
+    )
+    .with("differences", stored.differences(given).join("; ")))
+}

@@ -1,0 +1,245 @@
+//! The query, top to bottom: authorise → embed → dense ‖ lexical → fuse → hydrate.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+
+use rag_fusion::{FusedHit, Method, Normalization, Run, Weighted, fuse};
+
+use super::Inner;
+use super::api::{Answer, Explanation, Hit, Mode, Passage, RunExplanation, SearchRequest};
+use super::snapshot::{Snapshot, Visible};
+use super::stages::Stages;
+use crate::ann::VectorQuery;
+use crate::config::FusionMethod;
+use crate::embed::{TextKind, check_embeddings};
+use crate::error::{Error, Result};
+use crate::lexical::TextQuery;
+use crate::telemetry::Stage;
+use crate::types::{ChunkId, DocNum, Scope};
+
+const DENSE: &str = "dense";
+const LEXICAL: &str = "lexical";
+
+/// A retriever's answer as a run of documents, and the best chunk of each.
+struct Retrieved {
+    run: Run,
+    chunks: HashMap<DocNum, ChunkId>,
+}
+
+impl Inner {
+    pub(super) fn search(&self, scope: &Scope, request: &SearchRequest) -> Result<Answer> {
+        request.validate()?;
+        let stages = Stages::new(&*self.telemetry, &request.cancel);
+        let snapshot = self.snapshot.load_full();
+        let visible = stages.run(Stage::Authorise, || snapshot.visible(scope, request.filter.as_ref()))?;
+        let vector = stages.run(Stage::Embed, || self.query_vector(request))?;
+        let depth = self.config.fusion.depth.max(request.k);
+
+        let mut plan = None;
+        let (dense, lexical) = self.both(
+            || stages.run(Stage::Dense, || self.dense(&snapshot, &visible, vector.as_deref(), depth, request)),
+            || stages.run(Stage::Lexical, || lexical(&snapshot, &visible, depth, request)),
+        );
+        let (dense, lexical) = (dense?, lexical?);
+        let mut degraded = Vec::new();
+        if request.mode != Mode::Lexical && vector.is_none() {
+            degraded.push("dense: the model knows no word of the query".to_owned());
+        }
+
+        let mut runs = Vec::new();
+        if let Some((retrieved, how)) = &dense {
+            plan = Some(*how);
+            runs.push((DENSE, retrieved));
+        }
+        if let Some(retrieved) = &lexical {
+            runs.push((LEXICAL, retrieved));
+        }
+        let (fusion, pool) = stages.run(Stage::Fuse, || self.fuse(request.mode, &runs))?;
+        let hits =
+            stages.run(Stage::Hydrate, || hydrate(&snapshot, &visible, scope, request, &fusion, &runs, &pool))?;
+        Ok(Answer {
+            hits,
+            commit_seq: snapshot.seq,
+            visible: visible.len(),
+            degraded,
+            plan,
+            stages: stages.durations(),
+        })
+    }
+
+    /// The vector of the question: the caller's, else the model's; `None` when the model knows no word of it or the
+    /// dense retriever is not asked.
+    fn query_vector<'a>(&self, request: &'a SearchRequest) -> Result<Option<Cow<'a, [f32]>>> {
+        if request.mode == Mode::Lexical {
+            return Ok(None);
+        }
+        if let Some(vector) = &request.vector {
+            return normalized(vector, self.embedder.dimension()).map(|unit| Some(Cow::Owned(unit)));
+        }
+        let embeddings = self.embedder.embed(&[&request.text], TextKind::Query, &request.cancel)?;
+        check_embeddings(&embeddings, self.embedder.identity(), 1)?;
+        let is_known = embeddings.vectors.iter().any(|&value| value != 0.0);
+        Ok(is_known.then_some(Cow::Owned(embeddings.vectors)))
+    }
+
+    fn dense(
+        &self,
+        snapshot: &Snapshot,
+        visible: &Visible,
+        vector: Option<&[f32]>,
+        depth: usize,
+        request: &SearchRequest,
+    ) -> Result<Option<(Retrieved, &'static str)>> {
+        let Some(vector) = vector else { return Ok(None) };
+        let mut plan = "";
+        let retrieved = collapse(DENSE, depth, |k| {
+            let query = VectorQuery { vector, k, allow: visible.allow(), cancel: &request.cancel };
+            let found = self.in_pool(|| snapshot.vectors.search(&query))?;
+            plan = found.plan;
+            Ok(found.hits.into_iter().map(|hit| (hit.chunk, hit.score)).collect())
+        })?;
+        Ok(Some((retrieved, plan)))
+    }
+
+    /// One run keeps its own scores; two are combined with the dense weight of the configuration or the model.
+    fn fuse(&self, mode: Mode, runs: &[(&'static str, &Retrieved)]) -> Result<(Fusion, Vec<FusedHit>)> {
+        let dense_weight = self.config.fusion.dense_weight.unwrap_or_else(|| self.embedder.dense_weight());
+        let (method, name) = match (mode, self.config.fusion.method) {
+            (Mode::Hybrid, FusionMethod::Convex) => (Method::default(), "convex(min_max)".to_owned()),
+            (Mode::Hybrid, FusionMethod::Rrf) => (Method::rrf(), format!("rrf({})", rag_fusion::RRF_K)),
+            (Mode::Dense, _) => (Method::Convex(Normalization::None), DENSE.to_owned()),
+            (Mode::Lexical, _) => (Method::Convex(Normalization::None), LEXICAL.to_owned()),
+        };
+        let weight = |run: &str| match (mode, runs.len()) {
+            (Mode::Hybrid, 2..) if run == DENSE => dense_weight,
+            (Mode::Hybrid, 2..) => 1.0 - dense_weight,
+            _ => 1.0,
+        };
+        let weighted: Vec<Weighted<'_>> =
+            runs.iter().map(|(name, retrieved)| Weighted::new(&retrieved.run, weight(name))).collect();
+        let pool = fuse(&weighted, method, usize::MAX).map_err(fusion_error)?;
+        Ok((Fusion { name, weights: weighted.iter().map(|run| run.weight).collect() }, pool))
+    }
+}
+
+/// How the pool was made, for explanations.
+struct Fusion {
+    name: String,
+    weights: Vec<f32>,
+}
+
+fn lexical(snapshot: &Snapshot, visible: &Visible, depth: usize, request: &SearchRequest) -> Result<Option<Retrieved>> {
+    if request.mode == Mode::Dense || request.text.trim().is_empty() {
+        return Ok(None);
+    }
+    let query = if request.syntax { TextQuery::Syntax(&request.text) } else { TextQuery::Words(&request.text) };
+    let query = snapshot.lexical.prepare(query)?;
+    collapse(LEXICAL, depth, |k| snapshot.lexical.search(&*query, k, visible.allow(), &request.cancel)).map(Some)
+}
+
+/// Chunks to documents: each document counts with its best chunk. Asks for more chunks until there are `depth`
+/// documents or no more chunks.
+fn collapse(
+    name: &str,
+    depth: usize,
+    mut retrieve: impl FnMut(usize) -> Result<Vec<(ChunkId, f32)>>,
+) -> Result<Retrieved> {
+    let mut k = depth;
+    loop {
+        let found = retrieve(k)?;
+        let mut best: HashMap<DocNum, (ChunkId, f32)> = HashMap::with_capacity(depth);
+        for &(chunk, score) in &found {
+            best.entry(chunk.doc()).or_insert((chunk, score)); // best first, so the first chunk is the best
+        }
+        if best.len() >= depth || found.len() < k {
+            let mut documents: Vec<(ChunkId, f32)> = best.into_values().collect();
+            documents.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+            documents.truncate(depth);
+            let chunks = documents.iter().map(|&(chunk, _)| (chunk.doc(), chunk)).collect();
+            let run = Run::new(name, documents.iter().map(|&(chunk, score)| (chunk.doc(), score)));
+            return Ok(Retrieved { run: run.map_err(fusion_error)?, chunks });
+        }
+        k *= 4;
+    }
+}
+
+/// Document numbers to documents; the scope is checked once more, on what is about to leave.
+fn hydrate(
+    snapshot: &Snapshot,
+    visible: &Visible,
+    scope: &Scope,
+    request: &SearchRequest,
+    fusion: &Fusion,
+    runs: &[(&'static str, &Retrieved)],
+    pool: &[FusedHit],
+) -> Result<Vec<Hit>> {
+    // Everything that ties with the last place takes part, so that the id decides and not the order of indexing.
+    let last = pool.get(request.k - 1).map_or(f32::NEG_INFINITY, |hit| hit.score);
+    let mut found = Vec::with_capacity(request.k);
+    for candidate in pool.iter().take_while(|hit| hit.score >= last) {
+        let Some(record) = snapshot.store.record(candidate.id)? else {
+            return Err(
+                Error::corruption("an index has a document that the store does not have").with("way out", "verify")
+            );
+        };
+        let allowed = visible.contains(candidate.id)
+            && record.tenant == scope.tenant_name()
+            && [scope.filter(), request.filter.as_ref()].into_iter().flatten().all(|f| f.matches(&record.metadata));
+        if allowed {
+            found.push((candidate, record));
+        }
+    }
+    found.sort_by(|(a, a_record), (b, b_record)| {
+        let by_score = b.score.total_cmp(&a.score).then(a.first_run().cmp(&b.first_run()));
+        by_score.then_with(|| a_record.id.cmp(&b_record.id))
+    });
+    found.truncate(request.k);
+    let hit = |(position, (fused, record)): (usize, (&FusedHit, crate::store::Record))| {
+        // The passage is the one that the run which adds most to the score found.
+        let mut parts: Vec<usize> = (0..runs.len()).collect();
+        parts.sort_by(|&a, &b| fused.contributions[b].value.total_cmp(&fused.contributions[a].value));
+        let chunk = parts.iter().find_map(|&part| runs[part].1.chunks.get(&fused.id)).copied();
+        let ordinal = chunk.map_or(0, |chunk| chunk.ordinal() as usize);
+        let (start, end) = record.chunks.get(ordinal).map_or((0, 0), |&(start, end)| (start as usize, end as usize));
+        let text = record.chunk(ordinal).unwrap_or_default().to_owned();
+        Hit {
+            rank: position + 1,
+            score: fused.score,
+            explanation: request.explain.then(|| explain(fusion, runs, fused)),
+            passage: Passage { ordinal, start, end, text },
+            id: record.id,
+            title: record.title,
+            metadata: record.metadata,
+        }
+    };
+    Ok(found.into_iter().enumerate().map(hit).collect())
+}
+
+fn explain(fusion: &Fusion, runs: &[(&'static str, &Retrieved)], fused: &FusedHit) -> Explanation {
+    let parts = fused.contributions.iter().zip(&fusion.weights).zip(runs);
+    let runs = parts.map(|((part, &weight), (run, _))| RunExplanation {
+        run,
+        rank: part.rank,
+        score: part.rank.map(|_| part.score),
+        normalized: part.rank.map(|_| part.normalized),
+        weight,
+        contribution: part.value,
+    });
+    Explanation { score: fused.score, fusion: fusion.name.clone(), runs: runs.collect() }
+}
+
+fn normalized(vector: &[f32], dimension: usize) -> Result<Vec<f32>> {
+    crate::ann::check_vectors("vector", vector, dimension)?;
+    if vector.len() != dimension {
+        return Err(Error::invalid(format!("`vector` has {} values; the model has {dimension}", vector.len())));
+    }
+    let length = vector.iter().map(|&x| f64::from(x) * f64::from(x)).sum::<f64>().sqrt();
+    if length == 0.0 {
+        return Err(Error::invalid("`vector` is all zeros; it is close to nothing"));
+    }
+    Ok(vector.iter().map(|&x| (f64::from(x) / length) as f32).collect())
+}
+
+fn fusion_error(error: rag_fusion::Error) -> Error {
+    Error::internal(format!("fusion: {error}")).with_source(error)
+}

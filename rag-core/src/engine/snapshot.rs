@@ -1,0 +1,56 @@
+//! One immutable view of everything a query needs: taken once, used for the whole query.
+
+use std::sync::Arc;
+
+use crate::ann::VectorIndex;
+use crate::error::Result;
+use crate::filter::Filter;
+use crate::lexical::LexicalView;
+use crate::store::{Live, StoreView};
+use crate::types::{IdSet, Scope};
+
+#[derive(Debug)]
+pub(super) struct Snapshot {
+    pub(super) seq: u64,
+    pub(super) store: StoreView,
+    pub(super) live: Live,
+    pub(super) lexical: LexicalView,
+    pub(super) vectors: Arc<dyn VectorIndex>,
+}
+
+/// The documents that a call may see.
+#[derive(Debug)]
+pub(super) struct Visible {
+    set: IdSet,
+    /// Whether every document that the indexes hold is visible, so that nothing has to be checked.
+    everything: bool,
+}
+
+impl Visible {
+    pub(super) fn len(&self) -> u64 {
+        self.set.len()
+    }
+
+    pub(super) fn contains(&self, doc: crate::types::DocNum) -> bool {
+        self.set.contains(doc)
+    }
+
+    /// What the retrievers have to check; `None`: nothing.
+    pub(super) fn allow(&self) -> Option<&IdSet> {
+        (!self.everything).then_some(&self.set)
+    }
+}
+
+impl Snapshot {
+    /// The scope and the filter of the call, evaluated once; both retrievers obey it before they rank.
+    pub(super) fn visible(&self, scope: &Scope, filter: Option<&Filter>) -> Result<Visible> {
+        let mut set = self.live.tenants.get(scope.tenant_name()).cloned().unwrap_or_default();
+        for filter in [scope.filter(), filter].into_iter().flatten() {
+            filter.validate()?;
+            set = set.intersection(&self.lexical.matching(filter)?);
+        }
+        // The indexes of a snapshot hold exactly the live documents, so a set as large as theirs is theirs.
+        let everything = set.len() == self.live.all.len();
+        Ok(Visible { set, everything })
+    }
+}

@@ -1,0 +1,154 @@
+//! The dense index of a data folder: which backend, and which sealed files.
+
+use std::path::Path;
+
+use crate::ann::{FlatIndex, FlatSegment, VectorIndexMut};
+use crate::config::VectorConfig;
+#[cfg(all())]
+use crate::error::Error;
+use crate::error::Result;
+use crate::format::FileKind;
+use crate::format::disk::Disk;
+use crate::format::manifest::SegmentEntry;
+use crate::format::mmap::Mapped;
+
+/// Vectors in memory at which sealing begins to be worth a file.
+const SEAL_AT_LEAST: usize = 1024;
+
+#[derive(Debug)]
+pub(super) enum Vectors {
+    Flat {
+        index: FlatIndex,
+        segments: Vec<SegmentEntry>,
+    },
+    #[cfg(any())]
+    Hnsw(crate::ann::HnswIndex),
+}
+
+/// Why sealed vectors are not used, in words.
+type Problems = Vec<String>;
+
+impl Vectors {
+    /// Opens what is there; a segment that is damaged is left out (the store still has its vectors).
+    pub(super) fn open(
+        folder: &Path,
+        config: &VectorConfig,
+        dimension: usize,
+        segments: &[SegmentEntry],
+        verify: bool,
+    ) -> Result<(Vectors, Problems)> {
+        match *config {
+            VectorConfig::Flat => {
+                let mut index = FlatIndex::new(dimension)?;
+                let (mut kept, mut problems) = (Vec::new(), Vec::new());
+                for entry in segments {
+                    let opened = Mapped::open(&folder.join(&entry.name), FileKind::Segment, verify)
+                        .and_then(|mapped| FlatSegment::from_payload(std::sync::Arc::new(mapped), dimension))
+                        .and_then(|segment| index.add_segment(segment));
+                    match opened {
+                        Ok(()) => kept.push(entry.clone()),
+                        Err(error) => problems.push(format!("{}: {error}", entry.name)),
+                    }
+                }
+                remove_strangers(folder, &kept);
+                Ok((Vectors::Flat { index, segments: kept }, problems))
+            }
+            #[cfg(any())]
+            VectorConfig::Hnsw { m, ef_construction, ef_search } => {
+                let index = crate::ann::HnswIndex::new(dimension, m, ef_construction, ef_search)?;
+                Ok((Vectors::Hnsw(index), Vec::new()))
+            }
+            #[cfg(all())]
+            VectorConfig::Hnsw { .. } => Err(Error::new(
+                crate::ErrorKind::Unsupported,
+                "`vectors.backend` is hnsw, which this build lacks; build with the feature `hnsw` or use flat",
+            )),
+        }
+    }
+
+    /// Reads every sealed file again. When one is damaged, the index starts over from the others; the caller fills it.
+    pub(super) fn verify(&mut self, folder: &Path, config: &VectorConfig) -> Result<Problems> {
+        let damaged: Problems = self
+            .segments()
+            .iter()
+            .filter_map(|entry| Mapped::open(&folder.join(&entry.name), FileKind::Segment, true).err())
+            .map(|error| error.to_string())
+            .collect();
+        if !damaged.is_empty() {
+            let (segments, dimension) = (self.segments().to_vec(), self.dimension());
+            *self = Vectors::open(folder, config, dimension, &segments, true)?.0;
+        }
+        Ok(damaged)
+    }
+
+    fn dimension(&self) -> usize {
+        match self {
+            Vectors::Flat { index, .. } => index.dimension(),
+            #[cfg(any())]
+            Vectors::Hnsw(index) => index.dimension(),
+        }
+    }
+
+    pub(super) fn as_mut(&mut self) -> &mut dyn VectorIndexMut {
+        match self {
+            Vectors::Flat { index, .. } => index,
+            #[cfg(any())]
+            Vectors::Hnsw(index) => index,
+        }
+    }
+
+    /// The sealed files, oldest first.
+    pub(super) fn segments(&self) -> &[SegmentEntry] {
+        match self {
+            Vectors::Flat { segments, .. } => segments,
+            #[cfg(any())]
+            Vectors::Hnsw(_) => &[],
+        }
+    }
+
+    /// Seals when the vectors in memory, or the dead ones, are a fifth of all. Gives the files that are no longer used.
+    pub(super) fn seal_if_due(&mut self, folder: &Path, disk: &Disk) -> Result<Vec<String>> {
+        let Vectors::Flat { index, .. } = self else { return Ok(Vec::new()) };
+        let loose = index.unsealed_len() + index.dead_len();
+        if loose < SEAL_AT_LEAST || loose * 5 < index.total_len() {
+            return Ok(Vec::new());
+        }
+        self.seal(folder, disk)
+    }
+
+    /// Writes every live vector into one new file. Gives the files that are no longer used.
+    pub(super) fn seal(&mut self, folder: &Path, disk: &Disk) -> Result<Vec<String>> {
+        let Vectors::Flat { index, segments } = self else { return Ok(Vec::new()) };
+        let merged = index.merged();
+        let next = 1 + segments.iter().filter_map(|entry| number(&entry.name)).max().unwrap_or(0);
+        let name = format!("vectors-{next:06}.seg");
+        let path = folder.join(&name);
+        let checksum = disk.write_atomic(&path, FileKind::Segment, |out| merged.write_payload(out))?;
+        let mapped = Mapped::open(&path, FileKind::Segment, false)?;
+        let sealed = FlatSegment::from_payload(std::sync::Arc::new(mapped), index.dimension())?;
+        let entry = SegmentEntry { name, checksum, vectors: sealed.len() };
+        index.replace_all(sealed)?;
+        Ok(std::mem::replace(segments, vec![entry]).into_iter().map(|entry| entry.name).collect())
+    }
+
+    /// Removes files that the MANIFEST no longer names.
+    pub(super) fn remove_files(&self, folder: &Path, disk: &Disk, names: &[String]) -> Result<()> {
+        names.iter().try_for_each(|name| disk.remove(&folder.join(name)))
+    }
+}
+
+fn number(name: &str) -> Option<u64> {
+    name.strip_prefix("vectors-")?.strip_suffix(".seg")?.parse().ok()
+}
+
+/// Left over from a crash between sealing and the MANIFEST; failing to remove them costs space and nothing else.
+fn remove_strangers(folder: &Path, kept: &[SegmentEntry]) {
+    let Ok(files) = std::fs::read_dir(folder) else { return };
+    for file in files.flatten() {
+        let name = file.file_name().to_string_lossy().into_owned();
+        let ours = number(&name).is_some() || name.starts_with(".tmp-");
+        if ours && !kept.iter().any(|entry| entry.name == name) {
+            let _ = std::fs::remove_file(file.path());
+        }
+    }
+}
