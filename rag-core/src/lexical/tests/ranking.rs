@@ -1,0 +1,1 @@
+//! Search against a naive BM25.
