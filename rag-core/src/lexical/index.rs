@@ -3,12 +3,13 @@
 use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::{self, Thread};
 
 use tantivy::directory::{Directory, MmapDirectory};
 use tantivy::index::{SegmentId, SegmentMeta};
 use tantivy::indexer::{IndexWriterOptions, LogMergePolicy, MergePolicy, NoMergePolicy};
-use tantivy::{FutureResult, Index, IndexReader, IndexSettings, IndexWriter, ReloadPolicy, Term};
+use tantivy::{FutureResult, Index, IndexReader, IndexSettings, IndexWriter, ReloadPolicy, TantivyError, Term};
 
 use super::analyser::Analyser;
 use super::schema::{CHUNK, DOC, Fields};
@@ -272,7 +273,7 @@ impl LexicalIndex {
         self.merges.retain_mut(|(_, merge)| match Pin::new(merge).poll(&mut context) {
             Poll::Pending => true,
             Poll::Ready(done) => {
-                failure = done.err().map(|error| error_of("merge the lexical index", error)).or(failure.take());
+                failure = failure_of(done).or(failure.take());
                 false
             }
         });
@@ -281,11 +282,38 @@ impl LexicalIndex {
 
     /// Merges under way write files; nobody else may begin to until they are through.
     fn wait_for_merges(&mut self) {
-        for (_, merge) in self.merges.drain(..) {
-            if let Err(error) = merge.wait() {
+        let waker = Waker::from(Arc::new(Unpark(thread::current())));
+        let mut context = Context::from_waker(&waker);
+        for (_, mut merge) in self.merges.drain(..) {
+            // Its own way to wait does not work once it was polled.
+            let done = loop {
+                match Pin::new(&mut merge).poll(&mut context) {
+                    Poll::Ready(done) => break done,
+                    Poll::Pending => thread::park(),
+                }
+            };
+            if let Some(error) = failure_of(done) {
                 tracing::warn!(%error, "a merge of the lexical index failed");
             }
         }
+    }
+}
+
+/// The failure of a merge, unless it only came too late: a segment whose last chunk was deleted meanwhile is gone, and
+/// tantivy then calls the merge an invalid argument.
+fn failure_of(merge: tantivy::Result<Option<SegmentMeta>>) -> Option<Error> {
+    match merge {
+        Ok(_) | Err(TantivyError::InvalidArgument(_)) => None,
+        Err(error) => Some(error_of("merge the lexical index", error)),
+    }
+}
+
+/// Wakes a thread that waits.
+struct Unpark(Thread);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
     }
 }
 
