@@ -2,7 +2,7 @@
 //!
 //! Letters and digits of any script make words; combining marks belong to the letter before them; everything else
 //! parts words. Scripts that are written without spaces (Han, Kana, Thai, Lao, Khmer, Burmese) give overlapping pairs of
-//! letters. Compatibility forms are unified (NFKC), words lower-cased, stop words taken out, the rest stemmed
+//! letters. Single letters parted by full stops are one word (`U.S.` is `us`). Compatibility forms are unified (NFKC), words lower-cased, stop words taken out, the rest stemmed
 //! (Snowball) and its accents folded. A word of more than [`MAX_WORD_BYTES`] bytes is not indexed.
 
 use tantivy::tokenizer::{
@@ -21,6 +21,9 @@ const VERSION: u32 = 1;
 
 /// Language without stop words and stemming.
 const NONE: &str = "none";
+
+/// English stop words beside those of Lucene: the pronoun, and what an apostrophe leaves of short forms.
+const MORE_STOP_WORDS: [&str; 6] = ["i", "s", "t", "d", "m", "ll"];
 
 const LANGUAGES: [(&str, Language); 18] = [
     ("arabic", Language::Arabic),
@@ -77,6 +80,10 @@ impl Analyser {
         let words = match StopWordFilter::new(known) {
             Some(stop_words) => words.filter_dynamic(stop_words),
             None => words,
+        };
+        let words = match known {
+            Language::English => words.filter_dynamic(StopWordFilter::remove(MORE_STOP_WORDS.map(str::to_owned))),
+            _ => words,
         };
         let chain = words.filter_dynamic(Stemmer::new(known)).filter_dynamic(AsciiFoldingFilter);
         Ok(Analyser { description: format!("words-{VERSION}/{name}"), chain: chain.build() })
@@ -147,7 +154,8 @@ impl TokenStream for WordStream<'_> {
             self.token.text.clear();
             let word = &self.text[from..to];
             if word.is_ascii() {
-                self.token.text.push_str(word);
+                // The full stops of an abbreviation.
+                self.token.text.extend(word.chars().filter(|letter| *letter != '.'));
             } else if word.len() <= 4 * MAX_WORD_BYTES {
                 self.token.text.extend(word.nfkc());
             }
@@ -194,6 +202,7 @@ impl WordStream<'_> {
             let to = self.text[from..]
                 .find(|letter: char| is_unspaced(letter) || !(letter.is_alphanumeric() || is_combining_mark(letter)))
                 .map_or(self.text.len(), |length| from + length);
+            let to = if to - from == 1 { self.end_of_abbreviation(to) } else { to };
             self.at = if self.possessive { self.end_of_possessive(to) } else { to };
             return Some((from, to));
         }
@@ -207,6 +216,19 @@ impl WordStream<'_> {
     fn end_of_letter(&self, at: usize) -> usize {
         let mut letters = self.text[at..].char_indices().skip(1);
         letters.find(|(_, letter)| !is_combining_mark(*letter)).map_or(self.text.len(), |(length, _)| at + length)
+    }
+
+    /// End of an abbreviation whose first letter ends at `at`: single ASCII letters, parted by full stops.
+    fn end_of_abbreviation(&self, mut at: usize) -> usize {
+        loop {
+            let mut letters = self.text[at..].chars();
+            let another =
+                letters.next() == Some('.') && letters.next().is_some_and(|letter| letter.is_ascii_alphabetic());
+            if !another || letters.next().is_some_and(|next| next.is_alphanumeric() || is_combining_mark(next)) {
+                return at;
+            }
+            at += 2;
+        }
     }
 
     /// Where to go on after a word that ends at `at`: behind `'s` if that is all that follows.
@@ -248,12 +270,21 @@ mod tests {
     fn english_words_lose_case_stop_words_endings_and_accents() {
         assert_eq!(terms("english", "The Author's caf\u{e9}s were RUNNING."), ["author", "cafe", "were", "run"]);
         assert_eq!(terms("english", "James' state-of-the-art x2 l'eau"), ["jame", "state", "art", "x2", "l", "eau"]);
-        assert_eq!(terms("english", "it's 'so' s's"), ["so", "s"]);
+        assert_eq!(terms("english", "it's 'so' I'll don't vitamin C"), ["so", "don", "vitamin", "c"]);
     }
 
     #[test]
     fn none_keeps_every_word() {
         assert_eq!(terms("none", "The Author's Caf\u{e9}"), ["the", "author", "s", "cafe"]);
+    }
+
+    #[test]
+    fn abbreviations_are_one_word() {
+        assert_eq!(
+            terms("none", "the U.S.A. e.g. a.b v1.2 x.com J. K. i.e, p.m"),
+            ["the", "usa", "eg", "ab", "v1", "2", "x", "com", "j", "k", "ie", "pm"]
+        );
+        assert_eq!(terms("english", "the U.S.'s"), ["us"]);
     }
 
     #[test]

@@ -136,7 +136,7 @@ impl LexicalView {
         match filter {
             Filter::Eq(field, value) => self.collect(equal(field, value).as_slice()),
             Filter::In(field, values) => {
-                let lookups: Vec<Lookup> = values.iter().flat_map(|value| equal(field, value)).collect();
+                let lookups: Vec<Lookup> = values.iter().filter_map(|value| equal(field, value)).collect();
                 self.collect(&lookups)
             }
             Filter::Range(field, range) => self.collect(&within(field, range)),

@@ -24,6 +24,7 @@ const MAX_DELETED_SHARE: f32 = 0.25;
 
 /// What [`LexicalIndex::open`] finds.
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "made once per open and taken apart at once")]
 pub(crate) enum Opened {
     /// An index that answers; it may still be behind the store, see [`LexicalIndex::committed_seq`].
     Ready(LexicalIndex),
@@ -49,6 +50,10 @@ pub(crate) struct LexicalIndex {
     /// `None` after a failed write, until [`LexicalIndex::rollback`].
     writer: Option<IndexWriter>,
     merges: Vec<(Vec<SegmentId>, FutureResult<Option<SegmentMeta>>)>,
+    /// Bytes handed to the writer since it last was idle.
+    queued: usize,
+    /// How many of them may wait: tantivy bounds its queue by entries, however long these are.
+    most_queued: usize,
 }
 
 impl std::fmt::Debug for LexicalIndex {
@@ -95,7 +100,17 @@ impl LexicalIndex {
             Err(error) if error.kind() == ErrorKind::Corruption => return Ok(Opened::NeedsRebuild(error.to_string())),
             Err(error) => return Err(error),
         };
-        let mut opened = LexicalIndex { index, reader, fields, analyser, options, writer: None, merges: Vec::new() };
+        let mut opened = LexicalIndex {
+            index,
+            reader,
+            fields,
+            analyser,
+            options,
+            writer: None,
+            merges: Vec::new(),
+            queued: 0,
+            most_queued: 2 * memory,
+        };
         if opened.payload()?.is_some_and(|payload| payload.parse::<u64>().is_err()) {
             return Ok(Opened::NeedsRebuild("the lexical index does not say which commit it has".to_owned()));
         }
@@ -122,9 +137,19 @@ impl LexicalIndex {
         metadata: &Metadata,
     ) -> Result<()> {
         let entries = self.fields.entries(doc, tenant, title, chunks, metadata);
+        let bytes: usize = chunks.iter().map(|(_, text)| title.len() + text.len()).sum();
+        self.queued += 2 * bytes;
+        let wait = self.queued > self.most_queued;
         self.write("add to the lexical index", |writer| {
-            entries.into_iter().try_for_each(|entry| writer.add_document(entry).map(drop))
-        })
+            entries.into_iter().try_for_each(|entry| writer.add_document(entry).map(drop))?;
+            if wait {
+                // Returns when everything is indexed; a commit that is only prepared changes nothing else.
+                drop(writer.prepare_commit()?);
+            }
+            Ok(())
+        })?;
+        self.queued = if wait { 0 } else { self.queued };
+        Ok(())
     }
 
     /// Takes a document out. A number that is not there is no error.
@@ -151,6 +176,7 @@ impl LexicalIndex {
             commit.set_payload(&seq.to_string());
             commit.commit().map(drop)
         })?;
+        self.queued = 0;
         self.reload()?;
         self.start_merges()?;
         Ok(Commit { merge_failure })

@@ -156,6 +156,11 @@ fn parse(text: &str) -> Result<Vec<Written>> {
     Ok(clauses)
 }
 
+/// `at` counts characters from 0.
+fn problem<T>(at: usize, what: &str) -> Result<T> {
+    Err(Error::invalid(format!("query, position {}: {what}", at + 1)))
+}
+
 struct Reader {
     letters: Vec<char>,
     at: usize,
@@ -180,10 +185,6 @@ impl Reader {
         there
     }
 
-    fn problem<T>(&self, at: usize, what: &str) -> Result<T> {
-        Err(Error::invalid(format!("query, position {}: {what}", at + 1)))
-    }
-
     fn clause(&mut self) -> Result<Written> {
         let start = self.at;
         let occur = if self.take('+') {
@@ -201,7 +202,7 @@ impl Reader {
                 "text" => Part::Text,
                 other => {
                     let what = format!("`{other}` is no field; use title or text, or write `\\:` for the sign itself");
-                    return self.problem(start, &what);
+                    return problem(start, &what);
                 }
             });
             self.at += 1;
@@ -209,11 +210,11 @@ impl Reader {
         }
         let boost = if self.take('^') { self.boost()? } else { 1.0 };
         if text.is_empty() {
-            return self.problem(start, "a word or a quoted phrase is missing here");
+            return problem(start, "a word or a quoted phrase is missing here");
         }
         match self.peek() {
             Some(next) if !next.is_whitespace() => {
-                self.problem(self.at, &format!("`{next}` does not fit here; put a space before it"))
+                problem(self.at, &format!("`{next}` does not fit here; put a space before it"))
             }
             _ => Ok(Written { occur, field, text, boost }),
         }
@@ -225,7 +226,7 @@ impl Reader {
         let mut text = String::new();
         loop {
             match self.letter() {
-                None => return self.problem(open, "this quotation mark is never closed"),
+                None => return problem(open, "this quotation mark is never closed"),
                 Some(('"', false)) => return Ok(text),
                 Some((letter, _)) => text.push(letter),
             }
@@ -264,7 +265,7 @@ impl Reader {
         let written: String = self.letters[start..self.at].iter().collect();
         match written.parse::<f32>() {
             Ok(boost) if (0.001..=1000.0).contains(&boost) => Ok(boost),
-            _ => self.problem(start, "after `^` comes a number from 0.001 to 1000"),
+            _ => problem(start, "after `^` comes a number from 0.001 to 1000"),
         }
     }
 }

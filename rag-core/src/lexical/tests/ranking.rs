@@ -257,7 +257,7 @@ fn huge_texts_and_queries_are_taken() {
     let words = "glacier ".repeat(10 << 17);
     let one = "x".repeat(10 << 20);
     let strange = "\u{0301}\u{200d}\u{202e}".repeat(100_000);
-    let distinct: String = (0..200_000).map(|n| format!("q{n} ")).collect();
+    let distinct: String = (0..200_000).map(|n| format!("q{n}")).collect::<Vec<_>>().join(" ");
     for (doc, text) in [&words, &one, &strange, &distinct].into_iter().enumerate() {
         index.add(doc as u64, "t", "", &[(0, text)], &Metadata::new()).unwrap();
     }
