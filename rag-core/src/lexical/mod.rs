@@ -4,9 +4,9 @@
 //! entry stands for one chunk; metadata and tenant hang on the first chunk of each document.
 //!
 //! **Scores** are BM25 (Robertson & Zaragoza 2009, in Lucene's form) with k1 = 1.2 and b = 0.75. The length of a chunk
-//! is kept in one byte, exact to 40 words and at most an eighth short above. The statistics (number of chunks, mean length, chunks
-//! that hold a word) are those of the whole index, all tenants together, and a deleted chunk counts until its segment is
-//! merged. So scores are comparable within one answer; between two commits they may move a little.
+//! is kept in one byte, exact to 40 words and at most an eighth short above. The statistics (number of chunks, mean
+//! length, chunks that hold a word) are those of the whole index, all tenants together, and a deleted chunk counts until
+//! its segment is merged. So scores are comparable within one answer; between two commits they may move a little.
 //!
 //! **Order** depends on nothing but the statistics: scores are summed word by word in one fixed order, in double
 //! precision, and equal scores are ranked by ascending [`ChunkId`](crate::ChunkId), however the chunks lie in segments.

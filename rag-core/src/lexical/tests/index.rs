@@ -244,11 +244,18 @@ fn damage_is_noticed() {
 struct Filling {
     inner: RamDirectory,
     full: Arc<AtomicBool>,
+    full_for_merges: Arc<AtomicBool>,
 }
 
 impl Filling {
+    fn new() -> Self {
+        Filling { inner: RamDirectory::create(), full: Arc::default(), full_for_merges: Arc::default() }
+    }
+
     fn check(&self) -> io::Result<()> {
-        if self.full.load(Ordering::Relaxed) { Err(io::Error::from(io::ErrorKind::StorageFull)) } else { Ok(()) }
+        let merging = std::thread::current().name().is_some_and(|name| name.starts_with("merge_thread"));
+        let full = self.full.load(Ordering::Relaxed) || merging && self.full_for_merges.load(Ordering::Relaxed);
+        if full { Err(io::Error::from(io::ErrorKind::StorageFull)) } else { Ok(()) }
     }
 }
 
@@ -287,8 +294,8 @@ impl Directory for Filling {
 
 #[test]
 fn a_full_disk_fails_the_commit_and_rollback_goes_on() {
-    let full = Arc::new(AtomicBool::new(false));
-    let directory = Filling { inner: RamDirectory::create(), full: Arc::clone(&full) };
+    let directory = Filling::new();
+    let full = Arc::clone(&directory.full);
     let Opened::Ready(mut index) = LexicalIndex::open(Box::new(directory), &config("none")).unwrap() else { panic!() };
     add(&mut index, 1, "glacier");
     index.commit(1).unwrap();
@@ -309,9 +316,9 @@ fn a_full_disk_fails_the_commit_and_rollback_goes_on() {
 }
 
 #[test]
-fn a_failed_merge_is_told_at_a_later_commit_and_loses_nothing() {
-    let full = Arc::new(AtomicBool::new(false));
-    let directory = Filling { inner: RamDirectory::create(), full: Arc::clone(&full) };
+fn a_failed_compaction_loses_nothing() {
+    let directory = Filling::new();
+    let full = Arc::clone(&directory.full);
     let Opened::Ready(mut index) = LexicalIndex::open(Box::new(directory), &config("none")).unwrap() else { panic!() };
     for doc in 0..7 {
         add(&mut index, doc, "glacier");
@@ -325,4 +332,24 @@ fn a_failed_merge_is_told_at_a_later_commit_and_loses_nothing() {
     assert_eq!(live(&index), (0..7).collect::<Vec<_>>());
     index.compact().unwrap();
     assert_eq!((index.view().segments(), live(&index).len()), (1, 7));
+}
+
+#[test]
+fn a_failed_merge_is_told_at_a_later_commit_and_loses_nothing() {
+    let directory = Filling::new();
+    let full = Arc::clone(&directory.full_for_merges);
+    full.store(true, Ordering::Relaxed);
+    let Opened::Ready(mut index) = LexicalIndex::open(Box::new(directory), &config("none")).unwrap() else { panic!() };
+    let mut failures = Vec::new();
+    let mut doc = 0;
+    while failures.is_empty() && doc < 1000 {
+        add(&mut index, doc, "glacier");
+        failures.extend(index.commit(doc).unwrap().merge_failure);
+        doc += 1;
+    }
+    assert_eq!(failures[0].kind(), ErrorKind::ResourceExhausted, "{failures:?}");
+    assert_eq!(live(&index), (0..doc).collect::<Vec<_>>());
+    full.store(false, Ordering::Relaxed);
+    index.compact().unwrap();
+    assert_eq!((index.view().segments(), live(&index).len() as u64), (1, doc));
 }
