@@ -22,6 +22,8 @@ mod types;
 pub use engine::Engine;
 pub use error::{Error, ErrorKind, Result};
 pub use filter::Filter;
+#[cfg(feature = "engine")]
+pub use lexical::TextQuery;
 pub use rag_fusion as fusion;
 pub use rag_governance as governance;
 pub use rag_ltr as ltr;
