@@ -2,6 +2,7 @@
 
 pub mod ann;
 pub mod config;
+pub mod distance;
 pub mod embed;
 mod error;
 pub mod filter;
