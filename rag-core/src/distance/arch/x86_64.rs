@@ -1,5 +1,8 @@
 //! AVX-512 (F, BW, VL, VNNI) and AVX2 + FMA.
 
+// Every load and store of a cast pointer here is an unaligned one (`loadu`, `storeu`).
+#![allow(clippy::cast_ptr_alignment)]
+
 use crate::distance::Kernels;
 
 pub(super) fn available() -> Vec<Kernels> {
