@@ -2,6 +2,7 @@
 
 pub mod ann;
 pub mod config;
+pub mod distance;
 pub mod embed;
 #[cfg(feature = "engine")]
 pub mod engine;

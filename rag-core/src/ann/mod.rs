@@ -1,10 +1,27 @@
 //! Nearest vectors: the [`VectorIndex`] and [`VectorIndexMut`] traits and the backends behind them.
 
+#[cfg(any(test, feature = "testing"))]
+pub mod conformance;
+mod flat;
+//CFG
+//HNSW mod hnsw;
+mod quantise;
+mod scan;
+mod segment;
+
 use std::fmt;
 use std::sync::Arc;
 
+pub use flat::{FlatIndex, Merged};
+//CFG
+//HNSW pub use hnsw::{GraphBuild, HnswGraph, HnswIndex, HnswParams};
+pub use segment::{FlatSegment, SegmentBytes};
+
 use crate::error::{Error, Result};
 use crate::types::{Cancel, ChunkId, DocNum, IdSet};
+
+/// Longest vectors that an index takes, in values.
+pub const MAX_DIMENSION: usize = 65_536;
 
 /// What a backend can do.
 #[non_exhaustive]
