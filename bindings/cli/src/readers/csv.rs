@@ -14,7 +14,7 @@ use super::{ReadOptions, Record};
 
 /// Iterator over the rows of a file. A bad row is reported with its line and the next one is read.
 pub(crate) struct Rows {
-    rows: Reader<Capped>,
+    table: Reader<Capped>,
     /// `None` until the header has been read.
     header: Option<Vec<String>>,
     row: ByteRecord,
@@ -30,21 +30,21 @@ impl Rows {
     pub(crate) fn new(input: Input, delimiter: u8, id: String, options: &ReadOptions) -> Self {
         let used = Arc::new(AtomicU64::new(0));
         let capped = Capped { input, used: Arc::clone(&used), limit: options.max_bytes };
-        let rows = ReaderBuilder::new()
+        let table = ReaderBuilder::new()
             .has_headers(false)
             .delimiter(delimiter)
             .quoting(delimiter != b'\t')
             .from_reader(capped);
         let rules = FieldRules::new(options.text_field.clone());
         let (row, limit) = (ByteRecord::new(), options.max_bytes);
-        Rows { rows, header: None, row, used, id, rules, limit, ended: false }
+        Rows { table, header: None, row, used, id, rules, limit, ended: false }
     }
 
     /// Reads the next row into `self.row`; `false` at the end of the file.
     fn advance(&mut self) -> Result<bool, (Option<u64>, Problem)> {
         self.used.store(0, Ordering::Relaxed);
-        let line = self.rows.position().line();
-        self.rows.read_byte_record(&mut self.row).map_err(|error| {
+        let line = self.table.position().line();
+        self.table.read_byte_record(&mut self.row).map_err(|error| {
             let line = error.position().map_or(line, csv::Position::line);
             let problem = match error.into_kind() {
                 ErrorKind::UnequalLengths { expected_len, len, .. } => {

@@ -148,7 +148,7 @@ impl Reader {
             Err(skipped) => Err(skipped),
             Ok(found) => {
                 let path = found.path.clone();
-                match open(found, &self.options) {
+                match open(&found, &self.options) {
                     Ok(records) => Ok((path, records)),
                     Err(problem) => Err(Skipped { path, line: None, problem }),
                 }
@@ -189,21 +189,21 @@ impl Iterator for Reader {
 }
 
 /// The records of one file, by its kind.
-fn open(found: Found, options: &ReadOptions) -> Result<Records, Problem> {
+fn open(found: &Found, options: &ReadOptions) -> Result<Records, Problem> {
     let named = kind::of_path(&found.path);
     let format = match (named, found.is_root) {
         (Some(format), _) => format,
         (None, true) => kind::Format { kind: Kind::Text, gzip: false },
         (None, false) => return Err(Problem::UnknownKind),
     };
-    let source = input::Source::open(&found, format, options.max_bytes)?;
+    let source = input::Source::open(found, format, options.max_bytes)?;
     let id = found.id.clone();
     match format.kind {
         Kind::Jsonl => Ok(Box::new(jsonl::Lines::new(source.reader(), id, options))),
         Kind::Csv => Ok(Box::new(csv::Rows::new(source.reader(), b',', id, options))),
         Kind::Tsv => Ok(Box::new(csv::Rows::new(source.reader(), b'\t', id, options))),
         Kind::Text | Kind::Code | Kind::Markdown | Kind::Html | Kind::Pdf => {
-            let record = whole_file(&found, format.kind, source).map_err(|problem| (None, problem));
+            let record = whole_file(found, format.kind, source).map_err(|problem| (None, problem));
             Ok(Box::new(std::iter::once(record)))
         }
     }

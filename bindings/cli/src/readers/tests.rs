@@ -1,4 +1,4 @@
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)]
+#![allow(clippy::format_collect, clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)]
 
 use std::fs;
 use std::io::Write;
@@ -221,7 +221,7 @@ mod unix {
     fn what_may_not_be_read_is_named() {
         let root = folder(&[("a.txt", b"a"), ("closed/b.txt", b"b"), ("closed.txt", b"c")]);
         for name in ["closed", "closed.txt"] {
-            fs::set_permissions(root.path().join(name), fs::Permissions::from_mode(0)).unwrap();
+            fs::set_permissions(root.path().join(name), fs::Permissions::from_mode(0o000)).unwrap();
         }
         if fs::read(root.path().join("closed.txt")).is_ok() {
             eprintln!("skipped: this user may read everything");

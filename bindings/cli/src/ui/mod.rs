@@ -47,6 +47,7 @@ impl Output {
     }
 
     /// Prints a remark on stderr, with `--json` too. That stderr cannot be written to is not worth failing for.
+    #[allow(clippy::unused_self)]
     pub(crate) fn note(self, line: impl Display) {
         let _ = writeln!(anstream::stderr().lock(), "{line}");
     }
