@@ -20,6 +20,7 @@
 pub(crate) mod beir;
 mod csv;
 mod fields;
+#[cfg(any(test, feature = "html", feature = "pdf"))]
 mod guard;
 mod html;
 mod input;

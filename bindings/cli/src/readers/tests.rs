@@ -309,3 +309,23 @@ mod beir {
         }
     }
 }
+
+/// Every collection of the shared data, if it lies beside the clone.
+#[test]
+fn shared_collections_are_read_whole() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../../shared/data/ir");
+    let Ok(entries) = fs::read_dir(&root) else {
+        eprintln!("skipped: {} is absent", root.display());
+        return;
+    };
+    for folder in entries.map(|entry| entry.unwrap().path()).filter(|path| path.join("corpus.jsonl.gz").is_file()) {
+        let beir = super::beir::Beir::open(&folder).unwrap();
+        let mut corpus = beir.corpus().unwrap();
+        let known: std::collections::HashSet<_> = corpus.by_ref().map(|document| document.id).collect();
+        let report = corpus.into_report();
+        assert_eq!((report.failed, report.read), (0, known.len() as u64), "{}", beir.name);
+        let judged = beir.judged_queries().count();
+        assert!(judged > 0, "{}", beir.name);
+        eprintln!("{}: {} documents, {} empty, {judged} judged queries", beir.name, report.read, report.empty);
+    }
+}
