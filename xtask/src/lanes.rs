@@ -35,7 +35,7 @@ impl Lane {
 
 /// The lint lane; `fast` leaves out the further feature sets of clippy, and cargo-deny.
 pub(crate) fn lint(runner: &mut Runner, fast: bool) -> Result<()> {
-    runner.heading("lint");
+    Runner::heading("lint");
     tools::ensure(runner)?;
     runner.step("rustfmt", "cargo", &["fmt", "--all", "--check"])?;
     spelling_and_secrets(runner)?;
@@ -82,18 +82,13 @@ fn python(runner: &mut Runner) -> Result<()> {
 fn licences(runner: &mut Runner) -> Result<()> {
     let check = |what: &[&'static str]| [&["deny", "--workspace", "check", "--hide-inclusion-graph"], what].concat();
     runner.step("licences, bans, sources", "cargo", &check(&["licenses", "bans", "sources"]))?;
-    match advisory_database() {
-        Some(_) => {
-            let arguments =
-                [&["deny", "--workspace", "--offline", "check", "--hide-inclusion-graph"][..], &["advisories"]];
-            runner.step("advisories", "cargo", &arguments.concat())
-        }
-        None => {
-            let reason = "no advisory database on this machine; `cargo deny fetch` brings it where the network allows";
-            runner.skip("advisories", reason);
-            Ok(())
-        }
+    if advisory_database().is_none() {
+        let reason = "no advisory database on this machine; `cargo deny fetch` brings it where the network allows";
+        runner.skip("advisories", reason);
+        return Ok(());
     }
+    let advisories = ["deny", "--workspace", "--offline", "check", "--hide-inclusion-graph", "advisories"];
+    runner.step("advisories", "cargo", &advisories)
 }
 
 /// Where cargo-deny keeps the RustSec database, if it has fetched it.
@@ -105,13 +100,13 @@ fn advisory_database() -> Option<PathBuf> {
 }
 
 fn unit(runner: &mut Runner) -> Result<()> {
-    runner.heading("unit");
+    Runner::heading("unit");
     test(runner, "unit tests", &["--lib", "--bins"], false)?;
     runner.step("documentation examples", "cargo", &["test", "--workspace", "--doc"])
 }
 
 fn integration(runner: &mut Runner) -> Result<()> {
-    runner.heading("integration");
+    Runner::heading("integration");
     if !has_integration_tests(runner.root())? {
         runner.skip("integration tests", "no crate has a tests/ folder with a test in it");
         return Ok(());
@@ -157,7 +152,7 @@ fn has_integration_tests(root: &Path) -> Result<bool> {
 }
 
 fn extended(runner: &mut Runner, fuzz_minutes: u64) -> Result<()> {
-    runner.heading("extended");
+    Runner::heading("extended");
     test(runner, "slow tests", &["--lib", "--bins", "--tests"], true)?;
     fuzz(runner, fuzz_minutes)
 }

@@ -43,7 +43,7 @@ impl Runner {
     }
 
     /// Begins a lane.
-    pub(crate) fn heading(&self, lane: &str) {
+    pub(crate) fn heading(lane: &str) {
         println!("\n== {lane}");
     }
 
