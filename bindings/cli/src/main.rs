@@ -1,1 +1,8 @@
+//! The `rag` command.
+
+#![allow(dead_code)]
+
+mod readers;
+mod ui;
+
 fn main() {}

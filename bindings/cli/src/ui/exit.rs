@@ -1,0 +1,91 @@
+//! Exit codes: one for each kind of error, so that scripts can tell them apart.
+//!
+//! | code | meaning |
+//! |---|---|
+//! | 0 | done |
+//! | 1 | `internal`, and whatever has no kind |
+//! | 2 | wrong usage (the command line could not be understood) |
+//! | 3 | `invalid_argument` |
+//! | 4 | `not_found` |
+//! | 5 | `permission_denied` |
+//! | 6 | `unauthenticated` |
+//! | 7 | `rate_limited` |
+//! | 8 | `conflict` (another process holds the writer lock) |
+//! | 9 | `schema_mismatch` |
+//! | 10 | `model_mismatch` |
+//! | 11 | `corruption` |
+//! | 12 | `unsupported` |
+//! | 13 | `resource_exhausted` |
+//! | 14 | `deadline_exceeded` |
+//! | 15 | `unavailable` |
+//! | 20 | done, but some files or records could not be read |
+//! | 130 | `cancelled` (as shells report Ctrl-C) |
+
+use rag_core::{Error, ErrorKind};
+
+/// Done.
+pub(crate) const OK: u8 = 0;
+
+/// The command line could not be understood; clap's own code.
+pub(crate) const USAGE: u8 = 2;
+
+/// Done, but some files or records could not be read.
+pub(crate) const SOME_SKIPPED: u8 = 20;
+
+/// The exit code of a kind; the table is in the documentation of this module.
+pub(crate) fn code(kind: ErrorKind) -> u8 {
+    match kind {
+        ErrorKind::InvalidArgument => 3,
+        ErrorKind::NotFound => 4,
+        ErrorKind::PermissionDenied => 5,
+        ErrorKind::Unauthenticated => 6,
+        ErrorKind::RateLimited => 7,
+        ErrorKind::Conflict => 8,
+        ErrorKind::SchemaMismatch => 9,
+        ErrorKind::ModelMismatch => 10,
+        ErrorKind::Corruption => 11,
+        ErrorKind::Unsupported => 12,
+        ErrorKind::ResourceExhausted => 13,
+        ErrorKind::DeadlineExceeded => 14,
+        ErrorKind::Unavailable => 15,
+        ErrorKind::Cancelled => 130,
+        // `Internal`, and kinds that are younger than this table.
+        _ => 1,
+    }
+}
+
+/// The kind of the first engine error in the chain; without one, `Internal`.
+pub(crate) fn kind_of(error: &anyhow::Error) -> ErrorKind {
+    error.chain().find_map(|cause| cause.downcast_ref::<Error>()).map_or(ErrorKind::Internal, Error::kind)
+}
+
+/// The exit code of an error.
+pub(crate) fn code_of(error: &anyhow::Error) -> u8 {
+    code(kind_of(error))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use anyhow::Context;
+    use std::collections::HashMap;
+
+    #[test]
+    fn every_kind_has_a_code_of_its_own_that_is_documented() {
+        let documentation = include_str!("exit.rs");
+        let mut seen = HashMap::from([(OK, "ok"), (USAGE, "usage"), (SOME_SKIPPED, "skipped")]);
+        for kind in ErrorKind::ALL {
+            let code = code(kind);
+            assert_eq!(seen.insert(code, kind.as_str()), None, "{kind} shares its code {code}");
+            let row = format!("//! | {code} | `{kind}`");
+            assert!(documentation.contains(&row), "the table lacks `{row}`");
+        }
+    }
+
+    #[test]
+    fn context_does_not_hide_the_kind() {
+        let error = Err::<(), _>(Error::corruption("bad checksum")).context("opening the store");
+        assert_eq!(error.as_ref().map_err(code_of), Err(11));
+        assert_eq!(code_of(&anyhow::anyhow!("anything")), 1);
+    }
+}
