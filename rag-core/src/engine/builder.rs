@@ -99,11 +99,12 @@ impl EngineBuilder {
         let layout = Layout::create(folder.as_ref())?;
         let lock = Lock::take(&layout.folder)?;
         let (mut writer, repairs) = Writer::open(layout.clone(), &self.config, &*embedder, self.disk, self.check)?;
-        let snapshot = writer.sync(&self.config, true)?;
+        let snapshot = writer.sync(true)?;
         Ok(Engine {
             inner: Arc::new(Inner {
                 config: self.config,
                 layout,
+                analyser: writer.analyser.clone(),
                 embedder,
                 telemetry: self.telemetry.unwrap_or_else(|| Arc::new(NoTelemetry)),
                 snapshot: ArcSwap::from_pointee(snapshot),

@@ -126,7 +126,7 @@ fn put(writer: &mut Writer, draft: &Draft) -> Result<()> {
 }
 
 /// What the model reads for a chunk.
-pub(crate) fn embedding_text(title: &str, chunk: &str) -> String {
+fn embedding_text(title: &str, chunk: &str) -> String {
     match (title.is_empty(), chunk.is_empty()) {
         (true, _) => chunk.to_owned(),
         (false, true) => title.to_owned(),

@@ -34,7 +34,7 @@ impl Inner {
             model: self.embedder.identity().clone(),
             vector_backend: snapshot.vectors.capabilities().backend,
             vectors: snapshot.vectors.len(),
-            analyser: crate::lexical::describe(&self.config.lexical),
+            analyser: self.analyser.clone(),
             bytes: DiskBytes {
                 store: size(&self.layout.store),
                 lexical: size(&self.layout.lexical),
@@ -53,13 +53,13 @@ impl Inner {
         let documents = view.check(self.embedder.dimension(), progress)?;
         let mut repaired = self.repairs.lock().map(|mut repairs| std::mem::take(&mut *repairs)).unwrap_or_default();
         let live = view.live()?;
-        if let Err(problem) = writer.lexical.verify() {
+        if let Err(problem) = writer.lexical.index()?.verify() {
             repaired.push(format!("lexical index: {problem}"));
             writer.lexical.clear()?;
         }
         let problems = writer.vectors.verify(&self.layout.vectors, &self.config.vectors)?;
         repaired.extend(problems.into_iter().map(|problem| format!("vectors: {problem}")));
-        if writer.lexical.documents()? != live.all {
+        if *writer.lexical.index()?.view().live_documents()? != live.all {
             repaired.push("lexical index: it has other documents than the store".to_owned());
         }
         if *writer.vectors.as_mut().documents() != live.all {
@@ -69,7 +69,7 @@ impl Inner {
             repaired.push(format!("MANIFEST: {problem}"));
         }
         if !repaired.is_empty() {
-            let snapshot = writer.sync(&self.config, true)?;
+            let snapshot = writer.sync(true)?;
             self.snapshot.store(Arc::new(snapshot));
         }
         Ok(VerifyReport { documents, repaired })
@@ -81,10 +81,10 @@ impl Inner {
         if writer.has_changes() {
             return Err(Error::new(crate::ErrorKind::Conflict, "there are staged changes; commit or roll back first"));
         }
-        writer.lexical.compact()?;
+        writer.lexical.index()?.compact()?;
         let (folder, disk) = (self.layout.vectors.clone(), writer.disk.clone());
-        let unused = writer.vectors.seal(&folder, &disk)?;
-        let snapshot = writer.sync(&self.config, true)?;
+        let unused = writer.vectors.seal(&folder, &disk, true)?;
+        let snapshot = writer.sync(true)?;
         self.snapshot.store(Arc::new(snapshot));
         writer.vectors.remove_files(&folder, &disk, &unused)
     }

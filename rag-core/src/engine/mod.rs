@@ -15,6 +15,7 @@ mod testing;
 #[cfg(test)]
 mod tests;
 mod vectors;
+mod words;
 
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -26,7 +27,6 @@ pub use api::{
 };
 pub use builder::EngineBuilder;
 pub use chunk::FORMAT_FIELD;
-pub(crate) use ingest::embedding_text;
 
 use crate::config::EngineConfig;
 use crate::embed::Embedder;
@@ -65,6 +65,7 @@ pub struct Engine {
 struct Inner {
     config: EngineConfig,
     layout: Layout,
+    analyser: String,
     embedder: Arc<dyn Embedder>,
     telemetry: Arc<dyn Telemetry>,
     snapshot: ArcSwap<Snapshot>,
@@ -124,7 +125,7 @@ impl Engine {
     /// Failures of the disk. The message says whether the commit stands.
     pub fn commit(&self) -> Result<u64> {
         let mut writer = self.inner.writer()?;
-        if let Some(snapshot) = writer.commit(&self.inner.config)? {
+        if let Some(snapshot) = writer.commit()? {
             self.inner.snapshot.store(Arc::new(snapshot));
         }
         Ok(self.inner.snapshot.load().seq)

@@ -5,12 +5,12 @@ use std::sync::Arc;
 
 use super::snapshot::Snapshot;
 use super::vectors::Vectors;
+use super::words::Words;
 use crate::config::EngineConfig;
 use crate::embed::Embedder;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::disk::Disk;
 use crate::format::manifest::Manifest;
-use crate::lexical::LexicalIndex;
 use crate::store::{Live, Record, Store, StoreCheck, StoreView, StoreWrite};
 use crate::types::{DocNum, IdSet};
 
@@ -42,11 +42,13 @@ impl Layout {
 #[derive(Debug)]
 pub(super) struct Writer {
     pub(super) store: Arc<Store>,
-    pub(super) lexical: LexicalIndex,
+    pub(super) lexical: Words,
     pub(super) vectors: Vectors,
     pub(super) layout: Layout,
     pub(super) disk: Disk,
     pub(super) model: rag_governance::ModelIdentity,
+    /// What the lexical index does to words.
+    pub(super) analyser: String,
     pending: Option<StoreWrite>,
     /// Numbers that the pending transaction gave, those that it took away, and the next one never given.
     added: IdSet,
@@ -77,12 +79,10 @@ impl Writer {
             repairs.push(format!("MANIFEST: {error}"));
             None
         });
-        // After a crash between the two, the lexical index may be newer than the MANIFEST.
-        let seq = store.view()?.seq()?;
-        let listed = manifest.as_ref().filter(|manifest| manifest.commit_seq == seq).map(|manifest| manifest.lexical);
         let verify = config.runtime.verify_on_open;
-        let (lexical, problem) = LexicalIndex::open(&layout.lexical, &config.lexical, &disk, verify, listed)?;
+        let (mut lexical, problem) = Words::open(&layout.lexical, &config.lexical, &disk, verify)?;
         repairs.extend(problem.map(|problem| format!("lexical index: {problem}")));
+        let analyser = lexical.index()?.analyser().describe().to_owned();
         let (vectors, problems) = Vectors::open(
             &layout.vectors,
             &config.vectors,
@@ -98,6 +98,7 @@ impl Writer {
             layout,
             disk,
             model: embedder.identity().clone(),
+            analyser,
             pending: None,
             added: IdSet::new(),
             removed: IdSet::new(),
@@ -135,7 +136,7 @@ impl Writer {
         self.added.insert(doc);
         self.vectors.as_mut().insert(doc, vectors)?;
         let chunks: Vec<(u32, &str)> = record.chunk_texts().enumerate().map(|(i, text)| (i as u32, text)).collect();
-        self.lexical.add(doc, &record.title, &chunks, &record.metadata)
+        self.lexical.index()?.add(doc, &record.tenant, &record.title, &chunks, &record.metadata)
     }
 
     /// Tells the derived indexes that a revision goes.
@@ -145,7 +146,7 @@ impl Writer {
         } else {
             self.removed.insert(doc); // its vectors go once the commit is durable
         }
-        self.lexical.delete(doc)
+        self.lexical.index()?.delete(doc)
     }
 
     /// Whether there is anything to commit.
@@ -160,14 +161,14 @@ impl Writer {
             self.vectors.as_mut().remove(doc);
         }
         self.removed = IdSet::new();
-        let result = self.lexical.rollback();
+        let result = self.lexical.index().and_then(|index| index.rollback());
         self.stale |= result.is_err();
         result
     }
 
     /// Makes everything staged durable in the store, then visible. When a derived index fails after that, the commit
     /// stands, and the next commit or open brings the index up to it.
-    pub(super) fn commit(&mut self, config: &EngineConfig) -> Result<Option<Snapshot>> {
+    pub(super) fn commit(&mut self) -> Result<Option<Snapshot>> {
         self.pending()?;
         if self.has_changes() {
             let Some(pending) = self.pending.take() else { return Ok(None) };
@@ -188,7 +189,7 @@ impl Writer {
             }
         }
         let stale = std::mem::replace(&mut self.stale, true);
-        let snapshot = self.sync(config, stale).map_err(|error| {
+        let snapshot = self.sync(stale).map_err(|error| {
             error.with("commit", "is durable, but not yet visible; commit again or open the folder again")
         })?;
         self.stale = false;
@@ -196,18 +197,22 @@ impl Writer {
     }
 
     /// Brings the derived indexes to the state of the store and takes a snapshot. `compare`: they may lack something.
-    pub(super) fn sync(&mut self, config: &EngineConfig, compare: bool) -> Result<Snapshot> {
+    pub(super) fn sync(&mut self, compare: bool) -> Result<Snapshot> {
         let store = self.store.view()?;
         let (seq, live) = (store.seq()?, store.live()?);
         self.next = self.next.max(live.all.iter().last().map_or(0, |doc| doc + 1));
         if compare {
             self.replay(&store, &live)?;
         }
-        let lexical = self.lexical.commit(seq)?;
+        let done = self.lexical.index()?.commit(seq)?;
+        if let Some(failure) = done.merge_failure {
+            tracing::warn!(%failure, "a merge of the lexical index failed and will be tried again");
+        }
+        let lexical = self.lexical.index()?.view();
         let sealed = self.vectors.seal_if_due(&self.layout.vectors, &self.disk)?;
         let vectors = self.vectors.as_mut().publish()?;
         let snapshot = Snapshot { seq, store, live, lexical, vectors };
-        self.write_manifest(&snapshot, config)?;
+        self.write_manifest(&snapshot)?;
         self.vectors.remove_files(&self.layout.vectors, &self.disk, &sealed)?;
         self.stale = false;
         Ok(snapshot)
@@ -216,9 +221,11 @@ impl Writer {
     /// The state of a derived index is a set of document numbers: what the store has more is added, what it has no
     /// longer is taken out. Numbers are never given twice, so nothing else can differ.
     fn replay(&mut self, store: &StoreView, live: &Live) -> Result<()> {
-        let in_lexical = self.lexical.documents()?;
+        let words = self.lexical.index()?;
+        words.rollback()?; // an earlier failure may have left something staged
+        let in_lexical = words.view().live_documents()?.clone();
         for doc in in_lexical.difference(&live.all).iter() {
-            self.lexical.delete(doc)?;
+            self.lexical.index()?.delete(doc)?;
         }
         let in_vectors = self.vectors.as_mut().documents().clone();
         for doc in in_vectors.difference(&live.all).iter() {
@@ -235,21 +242,20 @@ impl Writer {
             if missing_words.contains(doc) {
                 let record = store.record(doc)?.ok_or_else(|| lacking.clone())?;
                 let chunks: Vec<(u32, &str)> = record.chunk_texts().enumerate().map(|(i, t)| (i as u32, t)).collect();
-                self.lexical.add(doc, &record.title, &chunks, &record.metadata)?;
+                self.lexical.index()?.add(doc, &record.tenant, &record.title, &chunks, &record.metadata)?;
             }
         }
         Ok(())
     }
 
-    pub(super) fn write_manifest(&self, snapshot: &Snapshot, config: &EngineConfig) -> Result<()> {
+    pub(super) fn write_manifest(&self, snapshot: &Snapshot) -> Result<()> {
         let created_at = snapshot.store.created_at()?.unwrap_or_else(|| jiff::Timestamp::now().to_string());
         Manifest {
             commit_seq: snapshot.seq,
-            lexical: self.lexical.fingerprint(),
             segments: self.vectors.segments().to_vec(),
             model: self.model.clone(),
             feature_schema: 0,
-            analyser: crate::lexical::describe(&config.lexical),
+            analyser: self.analyser.clone(),
             build: env!("CARGO_PKG_VERSION").to_owned(),
             created_at,
         }

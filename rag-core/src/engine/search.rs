@@ -132,9 +132,9 @@ fn lexical(snapshot: &Snapshot, visible: &Visible, depth: usize, request: &Searc
     if request.mode == Mode::Dense || request.text.trim().is_empty() {
         return Ok(None);
     }
-    let query = if request.syntax { TextQuery::Syntax(&request.text) } else { TextQuery::Words(&request.text) };
-    let query = snapshot.lexical.prepare(query)?;
-    collapse(LEXICAL, depth, |k| snapshot.lexical.search(&*query, k, visible.allow(), &request.cancel)).map(Some)
+    let text = request.text.clone();
+    let query = if request.syntax { TextQuery::Syntax(text) } else { TextQuery::Words(text) };
+    collapse(LEXICAL, depth, |k| snapshot.lexical.search(&query, k, visible.allow(), &request.cancel)).map(Some)
 }
 
 /// Chunks to documents: each document counts with its best chunk. Asks for more chunks until there are `depth`

@@ -47,7 +47,7 @@ impl Snapshot {
         let mut set = self.live.tenants.get(scope.tenant_name()).cloned().unwrap_or_default();
         for filter in [scope.filter(), filter].into_iter().flatten() {
             filter.validate()?;
-            set = set.intersection(&self.lexical.matching(filter)?);
+            set = set.intersection(&self.lexical.evaluate(filter)?);
         }
         // The indexes of a snapshot hold exactly the live documents, so a set as large as theirs is theirs.
         let everything = set.len() == self.live.all.len();

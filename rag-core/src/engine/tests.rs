@@ -1,1 +1,123 @@
+#![allow(clippy::unwrap_used)]
 
+use std::path::Path;
+use std::sync::Arc;
+
+use super::testing::WordEmbedder;
+use super::*;
+use crate::filter::Filter;
+
+fn open(folder: &Path) -> Engine {
+    Engine::builder().embedder(Arc::new(WordEmbedder::new(64))).open(folder).unwrap()
+}
+
+fn ids(answer: &Answer) -> Vec<&str> {
+    answer.hits.iter().map(|hit| hit.id.as_str()).collect()
+}
+
+fn find(engine: &Engine, scope: &Scope, text: &str) -> Vec<String> {
+    let answer = engine.search(scope, &SearchRequest::new(text, 10)).unwrap();
+    ids(&answer).into_iter().map(str::to_owned).collect()
+}
+
+#[test]
+fn documents_are_found_explained_updated_deleted_and_survive_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let scope = Scope::default();
+    let engine = open(folder.path());
+    let report = engine
+        .upsert(
+            &scope,
+            vec![
+                Document::new("snow", "alpine passes close in winter").with_metadata("year", 2024i64),
+                Document::new("bread", "the bakery opens at six").with_title("Bakery"),
+            ],
+        )
+        .unwrap();
+    assert_eq!((report.added, report.embedded), (2, 2));
+    assert!(find(&engine, &scope, "bakery").is_empty(), "not committed yet");
+    assert_eq!(engine.commit().unwrap(), 1);
+
+    let request = SearchRequest::new("when does the bakery open", 5).with_explanations();
+    let answer = engine.search(&scope, &request).unwrap();
+    assert_eq!(answer.hits[0].id, "bread");
+    let explanation = answer.hits[0].explanation.as_ref().unwrap();
+    let sum: f32 = explanation.runs.iter().map(|run| run.contribution).sum();
+    assert_eq!((explanation.runs.len(), explanation.score), (2, sum));
+    assert_eq!(answer.hits[0].passage.text, "the bakery opens at six");
+    let filtered = SearchRequest::new("bakery winter", 5).with_filter(Filter::eq("year", 2024i64));
+    assert_eq!(ids(&engine.search(&scope, &filtered).unwrap()), ["snow"]);
+
+    drop(engine);
+    let engine = open(folder.path());
+    assert!(engine.repairs().is_empty());
+    assert_eq!(find(&engine, &scope, "bakery")[0], "bread");
+    assert_eq!(engine.delete(&scope, &["bread", "nothing"]).unwrap(), 1);
+    engine.commit().unwrap();
+    assert_eq!(find(&engine, &scope, "bakery six"), find(&engine, &scope, "winter"));
+    assert_eq!(engine.verify(|| ()).unwrap(), VerifyReport { documents: 1, repaired: vec![] });
+    assert_eq!(engine.stats(&scope).unwrap().documents, 1);
+}
+
+#[test]
+fn unchanged_documents_and_chunks_are_not_embedded_again() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut config = EngineConfig::default();
+    (config.chunking.max_tokens, config.chunking.overlap_tokens) = (8, 0);
+    let embedder = Arc::new(WordEmbedder::new(64));
+    let engine = Engine::builder().config(config).embedder(embedder.clone()).open(folder.path()).unwrap();
+    let scope = Scope::default();
+    let text = "One two three four five six seven.\n\nAlpha beta gamma delta epsilon zeta eta.";
+    let report = engine.upsert(&scope, vec![Document::new("a", text)]).unwrap();
+    assert_eq!((report.chunks, report.embedded), (2, 2));
+    engine.commit().unwrap();
+    let report = engine.upsert(&scope, vec![Document::new("a", text)]).unwrap();
+    assert_eq!((report.unchanged, report.embedded), (1, 0));
+    let report = engine.upsert(&scope, vec![Document::new("a", text.replace("beta", "omega"))]).unwrap();
+    assert_eq!((report.updated, report.chunks, report.embedded), (1, 2, 1));
+    assert_eq!(embedder.embedded(), 3);
+    engine.rollback().unwrap();
+    let report = engine.upsert(&scope, vec![Document::new("a", text)]).unwrap();
+    assert_eq!(report.unchanged, 1, "a rollback leaves the committed revision");
+    engine.commit().unwrap();
+    assert_eq!(find(&engine, &scope, "beta"), ["a"]);
+}
+
+#[test]
+fn tenants_never_see_each_other_and_scopes_fail_closed() {
+    let folder = tempfile::tempdir().unwrap();
+    let engine = open(folder.path());
+    let (acme, other) = (Scope::tenant("acme").unwrap(), Scope::tenant("other").unwrap());
+    engine.upsert(&acme, vec![Document::new("a", "secret plan").with_metadata("public", false)]).unwrap();
+    engine.upsert(&other, vec![Document::new("a", "other plan")]).unwrap();
+    engine.commit().unwrap();
+    assert_eq!(engine.get(&other, "a").unwrap().unwrap().document.text, "other plan");
+    let answer = engine.search(&other, &SearchRequest::new("secret plan", 10)).unwrap();
+    assert_eq!((answer.hits.len(), answer.visible), (1, 1));
+    assert!(find(&engine, &Scope::default(), "plan").is_empty());
+    let public = acme.clone().restricted_to(Filter::eq("public", true));
+    assert!(find(&engine, &public, "secret plan").is_empty());
+    assert!(engine.get(&public, "a").unwrap().is_none());
+    assert_eq!(engine.delete(&public, &["a"]).unwrap(), 0);
+    let refused = engine.upsert(&public, vec![Document::new("b", "x")]).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::PermissionDenied);
+    let refused = engine.upsert(&acme, vec![Document::new("b", "x").with_tenant("other")]).unwrap_err();
+    assert_eq!(refused.kind(), ErrorKind::PermissionDenied);
+    assert_eq!(engine.delete(&acme, &["a"]).unwrap(), 1);
+    engine.commit().unwrap();
+    assert_eq!(find(&engine, &other, "plan"), ["a"]);
+}
+
+#[test]
+fn another_model_and_a_second_writer_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let engine = open(folder.path());
+    engine.upsert(&Scope::default(), vec![Document::new("a", "x")]).unwrap();
+    engine.commit().unwrap();
+    let again = Engine::builder().embedder(Arc::new(WordEmbedder::new(64))).open(folder.path());
+    assert_eq!(again.unwrap_err().kind(), ErrorKind::Conflict);
+    drop(engine);
+    let error = Engine::builder().embedder(Arc::new(WordEmbedder::new(32))).open(folder.path()).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::ModelMismatch);
+    assert!(error.to_string().contains("dimension: 64 ≠ 32"), "{error}");
+}

@@ -12,14 +12,12 @@ use crate::format::disk::Disk;
 use crate::format::manifest::SegmentEntry;
 use crate::format::mmap::Mapped;
 
-/// Vectors in memory at which sealing begins to be worth a file.
-const SEAL_AT_LEAST: usize = 1024;
-
 #[derive(Debug)]
 pub(super) enum Vectors {
     Flat {
         index: FlatIndex,
         segments: Vec<SegmentEntry>,
+        dimension: usize,
     },
     #[cfg(any())]
     Hnsw(crate::ann::HnswIndex),
@@ -39,19 +37,21 @@ impl Vectors {
     ) -> Result<(Vectors, Problems)> {
         match *config {
             VectorConfig::Flat => {
-                let mut index = FlatIndex::new(dimension)?;
-                let (mut kept, mut problems) = (Vec::new(), Vec::new());
+                let (mut opened, mut kept, mut problems) = (Vec::new(), Vec::new(), Vec::new());
                 for entry in segments {
-                    let opened = Mapped::open(&folder.join(&entry.name), FileKind::Segment, verify)
-                        .and_then(|mapped| FlatSegment::from_payload(std::sync::Arc::new(mapped), dimension))
-                        .and_then(|segment| index.add_segment(segment));
-                    match opened {
-                        Ok(()) => kept.push(entry.clone()),
+                    match Mapped::open(&folder.join(&entry.name), FileKind::Segment, verify)
+                        .and_then(|mapped| FlatSegment::from_payload(std::sync::Arc::new(mapped)))
+                    {
+                        Ok(segment) => {
+                            opened.push((entry.name.clone(), segment));
+                            kept.push(entry.clone());
+                        }
                         Err(error) => problems.push(format!("{}: {error}", entry.name)),
                     }
                 }
+                let index = FlatIndex::open(dimension, opened)?;
                 remove_strangers(folder, &kept);
-                Ok((Vectors::Flat { index, segments: kept }, problems))
+                Ok((Vectors::Flat { index, segments: kept, dimension }, problems))
             }
             #[cfg(any())]
             VectorConfig::Hnsw { m, ef_construction, ef_search } => {
@@ -83,7 +83,7 @@ impl Vectors {
 
     fn dimension(&self) -> usize {
         match self {
-            Vectors::Flat { index, .. } => index.dimension(),
+            Vectors::Flat { dimension, .. } => *dimension,
             #[cfg(any())]
             Vectors::Hnsw(index) => index.dimension(),
         }
@@ -106,29 +106,30 @@ impl Vectors {
         }
     }
 
-    /// Seals when the vectors in memory, or the dead ones, are a fifth of all. Gives the files that are no longer used.
+    /// Seals when it is worth a file. Gives the files that are no longer used.
     pub(super) fn seal_if_due(&mut self, folder: &Path, disk: &Disk) -> Result<Vec<String>> {
-        let Vectors::Flat { index, .. } = self else { return Ok(Vec::new()) };
-        let loose = index.unsealed_len() + index.dead_len();
-        if loose < SEAL_AT_LEAST || loose * 5 < index.total_len() {
-            return Ok(Vec::new());
+        match self {
+            Vectors::Flat { index, .. } if index.seal_wanted() => self.seal(folder, disk, false),
+            _ => Ok(Vec::new()),
         }
-        self.seal(folder, disk)
     }
 
-    /// Writes every live vector into one new file. Gives the files that are no longer used.
-    pub(super) fn seal(&mut self, folder: &Path, disk: &Disk) -> Result<Vec<String>> {
-        let Vectors::Flat { index, segments } = self else { return Ok(Vec::new()) };
-        let merged = index.merged();
+    /// Writes vectors in memory into a new file, together with files that are small or half dead, or with everything.
+    /// Gives the files that are no longer used.
+    pub(super) fn seal(&mut self, folder: &Path, disk: &Disk, everything: bool) -> Result<Vec<String>> {
+        let Vectors::Flat { index, segments, .. } = self else { return Ok(Vec::new()) };
+        let Some(merged) = index.merged(everything) else { return Ok(Vec::new()) };
         let next = 1 + segments.iter().filter_map(|entry| number(&entry.name)).max().unwrap_or(0);
         let name = format!("vectors-{next:06}.seg");
         let path = folder.join(&name);
-        let checksum = disk.write_atomic(&path, FileKind::Segment, |out| merged.write_payload(out))?;
+        let checksum = disk.write_atomic(&path, FileKind::Segment, |out| merged.segment().write_payload(out))?;
         let mapped = Mapped::open(&path, FileKind::Segment, false)?;
-        let sealed = FlatSegment::from_payload(std::sync::Arc::new(mapped), index.dimension())?;
-        let entry = SegmentEntry { name, checksum, vectors: sealed.len() };
-        index.replace_all(sealed)?;
-        Ok(std::mem::replace(segments, vec![entry]).into_iter().map(|entry| entry.name).collect())
+        let sealed = FlatSegment::from_payload(std::sync::Arc::new(mapped))?;
+        let entry = SegmentEntry { name: name.clone(), checksum, vectors: sealed.len() };
+        let unused = index.install_sealed(&name, sealed, &merged)?;
+        segments.retain(|entry| !unused.contains(&entry.name));
+        segments.push(entry);
+        Ok(unused)
     }
 
     /// Removes files that the MANIFEST no longer names.

@@ -17,8 +17,6 @@ pub(crate) const MANIFEST: &str = "MANIFEST";
 pub(crate) struct Manifest {
     /// The commit that the derived files have.
     pub(crate) commit_seq: u64,
-    /// Fingerprint of the lexical index's own list of segments.
-    pub(crate) lexical: u64,
     /// Sealed vector segments, oldest first.
     pub(crate) segments: Vec<SegmentEntry>,
     /// The model of the vectors.

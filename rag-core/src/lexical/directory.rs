@@ -10,12 +10,20 @@ use tantivy::directory::{
     WatchHandle, WritePtr,
 };
 
+use super::error_of;
+use crate::error::Result;
 use crate::format::disk::Disk;
 
+/// The files of `path` on a disk that tests watch.
+pub(crate) fn watched(path: &Path, disk: &Disk) -> Result<Box<dyn Directory>> {
+    let inner = MmapDirectory::open(path).map_err(|error| error_of("open the lexical index", error.into()))?;
+    Ok(Box::new(WatchedDirectory { inner, disk: disk.clone() }))
+}
+
 #[derive(Debug, Clone)]
-pub(super) struct WatchedDirectory {
-    pub(super) inner: MmapDirectory,
-    pub(super) disk: Disk,
+struct WatchedDirectory {
+    inner: MmapDirectory,
+    disk: Disk,
 }
 
 impl Directory for WatchedDirectory {
