@@ -8,7 +8,7 @@ pub mod embed;
 pub mod engine;
 mod error;
 pub mod filter;
-#[cfg(feature = "engine")]
+#[cfg_attr(not(feature = "engine"), allow(dead_code))]
 pub(crate) mod format;
 #[cfg(feature = "engine")]
 pub(crate) mod lexical;

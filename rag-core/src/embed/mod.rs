@@ -1,11 +1,16 @@
 //! Text to vectors: the [`Embedder`] trait and the models behind it.
 
+mod static_model;
+mod wordpiece;
+
 use std::fmt;
 
 use rag_governance::ModelIdentity;
 
 use crate::error::{Error, Result};
 use crate::types::Cancel;
+
+pub use static_model::StaticModel;
 
 /// Which side of retrieval a text is on: some models prefix the two differently.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

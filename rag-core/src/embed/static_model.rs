@@ -1,1 +1,179 @@
-//! Stand-in.
+//! Static embeddings: a vector for each piece of a word, a text is their sum. Distilled from a transformer, it embeds
+//! tens of thousands of texts a second without one.
+//!
+//! Payload of a model file (`format` describes its header): dimension, rows, length of the description, length of the
+//! vocabulary (u32 each); the description (JSON); the pieces, one a line; a scale (f32) for each row; int8 rows.
+
+use rag_governance::{ModelIdentity, Pooling, Prompts, Quantization};
+use serde::Deserialize;
+use sha2::{Digest, Sha256};
+
+use super::wordpiece::WordPiece;
+use super::{Embedder, Embeddings, TextKind};
+use crate::error::{Error, Result};
+use crate::format::{FileKind, payload};
+use crate::types::Cancel;
+
+static BUNDLED: &[u8] = include_bytes!("../../models/minilm-256.ragm");
+/// Texts between two looks at the clock.
+const CHECK_EVERY: usize = 64;
+
+/// A static model. The bundled one is distilled from all-MiniLM-L6-v2 (Apache-2.0) to 256 dimensions.
+pub struct StaticModel {
+    identity: ModelIdentity,
+    dense_weight: f32,
+    wordpiece: WordPiece,
+    scales: Vec<f32>,
+    codes: Vec<i8>,
+}
+
+impl std::fmt::Debug for StaticModel {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("StaticModel").field("identity", &self.identity).finish_non_exhaustive()
+    }
+}
+
+#[derive(Deserialize)]
+struct Description {
+    name: String,
+    dense_weight: f32,
+}
+
+impl StaticModel {
+    /// The model that is part of the library.
+    ///
+    /// # Errors
+    /// `Corruption` when the library itself is damaged.
+    pub fn bundled() -> Result<StaticModel> {
+        StaticModel::from_bytes(BUNDLED)
+    }
+
+    /// Reads a model file.
+    ///
+    /// # Errors
+    /// `Corruption`, saying what is wrong; `Unsupported` for a newer format.
+    pub fn from_bytes(file: &[u8]) -> Result<StaticModel> {
+        let body = payload(file, FileKind::Model, true)?;
+        let wrong = |what: &str| Error::corruption(format!("the model file {what}"));
+        let (head, mut rest) = body.split_first_chunk::<16>().ok_or_else(|| wrong("ends early"))?;
+        let number = |at: usize| u32::from_le_bytes(std::array::from_fn(|i| head[at + i])) as usize;
+        let (dimension, rows, description, vocabulary) = (number(0), number(4), number(8), number(12));
+        let size = [rows.checked_mul(dimension), rows.checked_mul(4), Some(description), Some(vocabulary)];
+        let size = size.into_iter().try_fold(0usize, |sum, part| sum.checked_add(part?));
+        if dimension == 0 || size != Some(rest.len()) {
+            return Err(wrong("has another size than its parts"));
+        }
+        let mut take = |length: usize| {
+            let (part, after) = rest.split_at(length); // the sizes add up, as checked above
+            rest = after;
+            part
+        };
+        let description: Description = serde_json::from_slice(take(description))
+            .map_err(|error| wrong("has a description that is not understood").with_source(error))?;
+        let vocabulary =
+            std::str::from_utf8(take(vocabulary)).map_err(|_| wrong("has a vocabulary that is not text"))?;
+        if vocabulary.split('\n').count() != rows {
+            return Err(wrong("has another number of pieces than of rows"));
+        }
+        let scales: Vec<f32> = take(rows * 4).as_chunks::<4>().0.iter().map(|word| f32::from_le_bytes(*word)).collect();
+        if !scales.iter().all(|scale| scale.is_finite()) || !(0.0..=1.0).contains(&description.dense_weight) {
+            return Err(wrong("has a number out of range"));
+        }
+        let hash: String = Sha256::digest(file).iter().map(|byte| format!("{byte:02x}")).collect();
+        Ok(StaticModel {
+            identity: ModelIdentity {
+                name: description.name,
+                quantization: Quantization::Int8,
+                source_hash: hash,
+                dimension,
+                pooling: Pooling::Mean,
+                prompts: Prompts::default(),
+            },
+            dense_weight: description.dense_weight,
+            wordpiece: WordPiece::new(vocabulary.split('\n')),
+            scales,
+            codes: rest.iter().map(|&byte| byte as i8).collect(),
+        })
+    }
+
+    fn embed_one(&self, text: &str, out: &mut [f32]) {
+        self.wordpiece.tokens(text, |row, _| {
+            let Some(row) = row.map(|row| row as usize) else { return };
+            let dimension = out.len();
+            let codes = self.codes.get(row * dimension..(row + 1) * dimension).unwrap_or_default();
+            let scale = self.scales.get(row).copied().unwrap_or(0.0);
+            for (sum, &code) in out.iter_mut().zip(codes) {
+                *sum += scale * f32::from(code);
+            }
+        });
+        let length = out.iter().map(|&x| f64::from(x) * f64::from(x)).sum::<f64>().sqrt();
+        if length > 0.0 {
+            out.iter_mut().for_each(|x| *x = (f64::from(*x) / length) as f32);
+        }
+    }
+}
+
+impl Embedder for StaticModel {
+    fn identity(&self) -> &ModelIdentity {
+        &self.identity
+    }
+
+    fn max_tokens(&self) -> Option<usize> {
+        None
+    }
+
+    fn token_starts(&self, text: &str) -> Result<Vec<u32>> {
+        let mut starts = Vec::with_capacity(text.len() / 4);
+        self.wordpiece.tokens(text, |_, at| starts.push(at as u32));
+        Ok(starts)
+    }
+
+    fn embed(&self, texts: &[&str], _: TextKind, cancel: &Cancel) -> Result<Embeddings> {
+        let dimension = self.identity.dimension;
+        let mut vectors = vec![0.0; texts.len() * dimension];
+        for (i, (text, row)) in texts.iter().zip(vectors.chunks_exact_mut(dimension)).enumerate() {
+            if i % CHECK_EVERY == 0 {
+                cancel.check()?;
+            }
+            self.embed_one(text, row);
+        }
+        Ok(Embeddings { dimension, vectors, truncated: vec![false; texts.len()] })
+    }
+
+    fn dense_weight(&self) -> f32 {
+        self.dense_weight
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn the_bundled_model_knows_what_is_alike() {
+        let model = StaticModel::bundled().unwrap();
+        let texts =
+            ["a car drives on the road", "the automobile moves along the street", "boil the soup slowly", "", "☃"];
+        let embedded = model.embed(&texts, TextKind::Passage, &Cancel::never()).unwrap();
+        let dot = |a: usize, b: usize| -> f32 {
+            embedded.get(a).unwrap().iter().zip(embedded.get(b).unwrap()).map(|(x, y)| x * y).sum()
+        };
+        assert!((dot(0, 0) - 1.0).abs() < 1e-5);
+        assert!(dot(0, 1) > dot(0, 2) + 0.2, "{} {}", dot(0, 1), dot(0, 2));
+        assert_eq!(dot(3, 3), 0.0);
+        let alone = model.embed(&texts[1..2], TextKind::Passage, &Cancel::never()).unwrap();
+        assert_eq!(alone.get(0), embedded.get(1), "alone as in a batch");
+        assert!(BUNDLED.len() < 8_000_000);
+    }
+
+    #[test]
+    fn damaged_files_are_refused() {
+        for cut in [0, 10, 63, 64, 70, 1000, BUNDLED.len() - 1] {
+            assert!(StaticModel::from_bytes(&BUNDLED[..cut]).is_err(), "{cut}");
+        }
+        let mut flipped = BUNDLED.to_vec();
+        flipped[5_000_000] ^= 1;
+        assert!(StaticModel::from_bytes(&flipped).is_err());
+    }
+}

@@ -9,7 +9,7 @@ use super::lock::Lock;
 use super::open::{Layout, Writer};
 use super::{Engine, Inner};
 use crate::config::EngineConfig;
-use crate::embed::Embedder;
+use crate::embed::{Embedder, StaticModel};
 use crate::error::Result;
 use crate::format::disk::Disk;
 use crate::store::StoreCheck;
@@ -94,7 +94,7 @@ impl EngineBuilder {
         self.config.validate()?;
         let embedder = match self.embedder {
             Some(embedder) => embedder,
-            None => return Err(crate::Error::invalid("no model")),
+            None => Arc::new(StaticModel::bundled()?),
         };
         let layout = Layout::create(folder.as_ref())?;
         let lock = Lock::take(&layout.folder)?;

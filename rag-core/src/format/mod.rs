@@ -34,13 +34,14 @@ pub(crate) const VERSION: u16 = 1;
 pub(crate) enum FileKind {
     Manifest = 1,
     Segment = 2,
+    Model = 3,
 }
 
 impl FileKind {
     fn codec(self) -> u8 {
         match self {
             FileKind::Manifest => 1,
-            FileKind::Segment => 0,
+            FileKind::Segment | FileKind::Model => 0,
         }
     }
 }
