@@ -1,8 +1,134 @@
-//! The `rag` command.
+//! The `rag` command: index, search, explain and check from a shell.
 
-#![allow(dead_code)]
-
+mod commands;
 mod readers;
 mod ui;
 
-fn main() {}
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+/// Search your own documents: words and meaning, in one process, with nothing to download.
+#[derive(Debug, Parser)]
+#[command(version, arg_required_else_help = true)]
+struct Cli {
+    /// Print one JSON object instead of text.
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+/// Where the data lies and whose it is.
+#[derive(Debug, Clone, Args)]
+struct Data {
+    /// The data folder.
+    #[arg(long, default_value = "rag-data")]
+    data: PathBuf,
+    /// The tenant.
+    #[arg(long, default_value = rag_core::DEFAULT_TENANT)]
+    tenant: String,
+}
+
+/// What is asked.
+#[derive(Debug, Clone, Args)]
+struct Question {
+    /// The words of the question.
+    text: String,
+    /// Number of hits.
+    #[arg(short, long, default_value_t = 10)]
+    k: usize,
+    /// A filter in JSON, such as '{"eq": {"extension": "md"}}'.
+    #[arg(long)]
+    filter: Option<String>,
+    /// Which retrievers answer: hybrid, dense or lexical.
+    #[arg(long, default_value = "hybrid", value_parser = ["hybrid", "dense", "lexical"])]
+    mode: String,
+    /// Read the words as query syntax: title:word, "a phrase", +must, -not.
+    #[arg(long)]
+    syntax: bool,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Index this clone's documentation and sources, answer sample questions, then ask for yours.
+    Demo {
+        /// The folder to index.
+        #[arg(default_value = ".")]
+        path: PathBuf,
+    },
+    /// Index a file or a folder; what has not changed is left alone.
+    Index {
+        /// Text, Markdown, HTML, PDF, JSON Lines, CSV or source files.
+        path: PathBuf,
+        #[command(flatten)]
+        data: Data,
+        /// The field of JSON and CSV records that holds the text.
+        #[arg(long)]
+        text_field: Option<String>,
+        /// Follow links to folders.
+        #[arg(long)]
+        follow_links: bool,
+    },
+    /// Search.
+    Search {
+        #[command(flatten)]
+        question: Question,
+        #[command(flatten)]
+        data: Data,
+        /// Show how each hit came about.
+        #[arg(long)]
+        explain: bool,
+    },
+    /// Show how one document fares for a question.
+    Explain {
+        /// Id of the document.
+        id: String,
+        #[command(flatten)]
+        question: Question,
+        #[command(flatten)]
+        data: Data,
+    },
+    /// Numbers about a data folder.
+    Stats {
+        #[command(flatten)]
+        data: Data,
+    },
+    /// Read everything; make derived files that are damaged again.
+    Verify {
+        #[command(flatten)]
+        data: Data,
+    },
+    /// Give unused space back.
+    Compact {
+        #[command(flatten)]
+        data: Data,
+    },
+    /// The models at hand.
+    Models,
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let output = ui::Output::new(cli.json);
+    let done = match cli.command {
+        Command::Demo { path } => commands::demo::run(output, &path),
+        Command::Index { path, data, text_field, follow_links } => {
+            commands::index::run(output, &path, &data, text_field, follow_links)
+        }
+        Command::Search { question, data, explain } => commands::search::run(output, &question, &data, explain),
+        Command::Explain { id, question, data } => commands::search::explain(output, &id, &question, &data),
+        Command::Stats { data } => commands::maintain::stats(output, &data),
+        Command::Verify { data } => commands::maintain::verify(output, &data),
+        Command::Compact { data } => commands::maintain::compact(output, &data),
+        Command::Models => commands::maintain::models(output),
+    };
+    match done {
+        Ok(code) => ExitCode::from(code),
+        Err(error) => {
+            output.error(&error);
+            ExitCode::from(ui::exit::code_of(&error))
+        }
+    }
+}

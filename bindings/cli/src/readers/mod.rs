@@ -210,6 +210,18 @@ fn open(found: &Found, options: &ReadOptions) -> Result<Records, Problem> {
     }
 }
 
+/// The syntax that the text is split by.
+fn format_of(kind: Kind, path: &Path) -> &'static str {
+    let extension = path.extension().and_then(|extension| extension.to_str()).unwrap_or_default();
+    match (kind.as_str(), extension) {
+        ("markdown", _) => "markdown",
+        (_, "rs") => "rust",
+        (_, "py") => "python",
+        (_, "js" | "mjs" | "cjs" | "jsx") => "javascript",
+        _ => "text",
+    }
+}
+
 /// The document of a file that is one document.
 fn whole_file(found: &Found, kind: Kind, source: input::Source) -> Result<Document, Problem> {
     let (bytes, modified) = (source.bytes, source.modified.clone());
@@ -227,6 +239,7 @@ fn whole_file(found: &Found, kind: Kind, source: input::Source) -> Result<Docume
     let mut document = Document::new(found.id.clone(), text)
         .with_title(title.unwrap_or_else(|| file_name.to_owned()))
         .with_metadata("path", found.id.clone())
+        .with_metadata(rag_core::engine::FORMAT_FIELD, format_of(kind, &found.path))
         .with_metadata("kind", kind.as_str())
         .with_metadata("bytes", bytes as i64);
     if let Some(extension) = Path::new(file_name).extension().and_then(|extension| extension.to_str()) {

@@ -1,0 +1,54 @@
+//! `rag demo`: the first run.
+
+use std::io::IsTerminal;
+use std::path::Path;
+
+use anyhow::Result;
+use rag_core::engine::SearchRequest;
+use rag_core::{Engine, Scope};
+
+use super::index;
+use super::search::render;
+use crate::readers::{self, ReadOptions};
+use crate::ui::{Output, colour, exit};
+
+const QUESTIONS: [&str; 4] = [
+    "how do the retrievers' scores become one ranking",
+    "what happens when the process is killed during a commit",
+    "which files may contain unsafe code",
+    "metadata filter language",
+];
+
+pub(crate) fn run(output: Output, path: &Path) -> Result<u8> {
+    let folder = tempfile::tempdir()?;
+    let scope = Scope::default();
+    let reader = readers::read(path, ReadOptions::default())?;
+    let engine = Engine::open(folder.path())?;
+    let start = std::time::Instant::now();
+    let (report, ..) = index::fill(output, &engine, &scope, reader)?;
+    let seconds = start.elapsed().as_secs_f32();
+    output.line(format!("{} files, {} chunks indexed in {seconds:.1} s", report.added, report.chunks))?;
+    for question in QUESTIONS {
+        ask(output, &engine, &scope, question)?;
+    }
+    if std::io::stdin().is_terminal() && std::io::stdout().is_terminal() {
+        let mut editor = rustyline::DefaultEditor::new()?;
+        output.line("Ask your own; an empty line ends.")?;
+        while let Ok(question) = editor.readline("? ") {
+            if question.trim().is_empty() {
+                break;
+            }
+            ask(output, &engine, &scope, &question)?;
+        }
+    }
+    Ok(exit::OK)
+}
+
+fn ask(output: Output, engine: &Engine, scope: &Scope, question: &str) -> Result<()> {
+    let start = std::time::Instant::now();
+    let answer = engine.search(scope, &SearchRequest::new(question, 3).with_explanations())?;
+    let millis = start.elapsed().as_secs_f32() * 1000.0;
+    output.line(format!("\n{} ({millis:.1} ms)", colour::paint(colour::HEADING, format!("? {question}"))))?;
+    output.line(render(&answer))?;
+    Ok(())
+}

@@ -1,0 +1,74 @@
+//! `rag stats`, `rag verify`, `rag compact` and `rag models`.
+
+use anyhow::Result;
+use rag_core::Engine;
+use rag_core::embed::{Embedder as _, StaticModel};
+use serde_json::json;
+
+use crate::Data;
+use crate::ui::{Output, exit, progress::Progress, table};
+
+pub(crate) fn stats(output: Output, data: &Data) -> Result<u8> {
+    let stats = data.open()?.stats(&data.scope()?)?;
+    let answer = json!({
+        "documents": stats.documents, "documents_total": stats.documents_total, "chunks_total": stats.chunks_total,
+        "commit_seq": stats.commit_seq, "model": stats.model, "vector_backend": stats.vector_backend,
+        "vectors": stats.vectors, "analyser": stats.analyser,
+        "bytes": {"store": stats.bytes.store, "lexical": stats.bytes.lexical, "vectors": stats.bytes.vectors},
+    });
+    output.answer(&answer, |_| {
+        let row = |name: &str, value: String| vec![name.to_owned(), value];
+        table::render(
+            &["what", "value"],
+            &[
+                row("documents", format!("{} of {}", stats.documents, stats.documents_total)),
+                row("chunks", stats.chunks_total.to_string()),
+                row("commit", stats.commit_seq.to_string()),
+                row("model", stats.model.to_string()),
+                row("vectors", format!("{} ({})", stats.vectors, stats.vector_backend)),
+                row("analyser", stats.analyser.clone()),
+                row(
+                    "bytes",
+                    format!(
+                        "store {}, lexical {}, vectors {}",
+                        stats.bytes.store, stats.bytes.lexical, stats.bytes.vectors
+                    ),
+                ),
+            ],
+        )
+    })?;
+    Ok(exit::OK)
+}
+
+pub(crate) fn verify(output: Output, data: &Data) -> Result<u8> {
+    let engine = data.open_with(Engine::builder().check_store())?;
+    let progress = Progress::new(output, "documents", Some(engine.stats(&data.scope()?)?.documents_total));
+    let report = engine.verify(|| progress.advance(1))?;
+    drop(progress);
+    output.answer(&json!({"documents": report.documents, "repaired": report.repaired}), |_| {
+        let mut lines = vec![format!("{} documents are whole", report.documents)];
+        lines.extend(report.repaired.iter().map(|piece| format!("made again: {piece}")));
+        lines.join("\n")
+    })?;
+    Ok(exit::OK)
+}
+
+pub(crate) fn compact(output: Output, data: &Data) -> Result<u8> {
+    let scope = data.scope()?;
+    let before = data.open()?.stats(&scope)?.bytes;
+    let engine = data.open_with(Engine::builder().compact_store())?;
+    engine.compact()?;
+    let after = engine.stats(&scope)?.bytes;
+    let total = |bytes: rag_core::engine::DiskBytes| bytes.store + bytes.lexical + bytes.vectors;
+    let (before, after) = (total(before), total(after));
+    output.answer(&json!({"bytes_before": before, "bytes_after": after}), |_| format!("{before} → {after} bytes"))?;
+    Ok(exit::OK)
+}
+
+pub(crate) fn models(output: Output) -> Result<u8> {
+    let model = StaticModel::bundled()?;
+    let answer =
+        json!({"models": [{"identity": model.identity(), "dense_weight": model.dense_weight(), "bundled": true}]});
+    output.answer(&answer, |_| format!("{}, bundled; dense weight {}", model.identity(), model.dense_weight()))?;
+    Ok(exit::OK)
+}

@@ -1,0 +1,121 @@
+//! `rag search` and `rag explain`.
+
+use anyhow::Result;
+use rag_core::engine::{Answer, Explanation, Hit, Mode, SearchRequest};
+use rag_core::{Error, ErrorKind, Filter};
+use serde_json::{Value as Json, json};
+
+use crate::ui::{Output, colour, exit};
+use crate::{Data, Question};
+
+/// Characters of a passage that are shown.
+const SHOWN: usize = 240;
+
+impl Question {
+    fn request(&self) -> Result<SearchRequest> {
+        let mut request = SearchRequest::new(&self.text, self.k).with_mode(match self.mode.as_str() {
+            "dense" => Mode::Dense,
+            "lexical" => Mode::Lexical,
+            _ => Mode::Hybrid,
+        });
+        request.syntax = self.syntax;
+        request.filter = self.filter.as_deref().map(Filter::parse).transpose()?;
+        Ok(request)
+    }
+}
+
+pub(crate) fn run(output: Output, question: &Question, data: &Data, explain: bool) -> Result<u8> {
+    let engine = data.open()?;
+    let mut request = question.request()?;
+    request.explain = explain;
+    let answer = engine.search(&data.scope()?, &request)?;
+    output.answer(&to_json(&answer), |_| render(&answer))?;
+    Ok(exit::OK)
+}
+
+pub(crate) fn explain(output: Output, id: &str, question: &Question, data: &Data) -> Result<u8> {
+    let engine = data.open()?;
+    match engine.explain(&data.scope()?, &question.request()?, id)? {
+        Some(hit) => output.answer(&hit_json(&hit), |_| render_hit(&hit))?,
+        None => {
+            let depth = engine.config().fusion.depth;
+            let message = format!("{id} is not among the first {depth} candidates of any retriever");
+            return Err(Error::new(ErrorKind::NotFound, message).into());
+        }
+    }
+    Ok(exit::OK)
+}
+
+pub(crate) fn render(answer: &Answer) -> String {
+    let mut out: Vec<String> = answer.hits.iter().map(render_hit).collect();
+    if out.is_empty() {
+        out.push("nothing found".to_owned());
+    }
+    out.extend(answer.degraded.iter().map(|left_out| format!("left out: {left_out}")));
+    out.join("\n\n")
+}
+
+fn render_hit(hit: &Hit) -> String {
+    let title = if hit.title.is_empty() || hit.title == hit.id { String::new() } else { format!("  {}", hit.title) };
+    let mut out = format!(
+        "{:>2}. {}{title}  {}",
+        hit.rank,
+        colour::paint(colour::HEADING, &hit.id),
+        colour::paint(colour::FIGURE, format!("{:.4}", hit.score))
+    );
+    let passage: String = hit.passage.text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let shown: String = passage.chars().take(SHOWN).collect();
+    let more = if shown.len() < passage.len() { "…" } else { "" };
+    out.push_str(&format!("\n    {shown}{more}"));
+    if let Some(explanation) = &hit.explanation {
+        out.push_str(&format!("\n    {}", colour::paint(colour::FAINT, parts(explanation))));
+    }
+    out
+}
+
+fn parts(explanation: &Explanation) -> String {
+    let runs = explanation.runs.iter().map(|run| match (run.rank, run.score) {
+        (Some(rank), Some(score)) => format!(
+            "{} rank {rank} score {score:.3} → {:.3} × {:.2} = {:.4}",
+            run.run,
+            run.normalized.unwrap_or(0.0),
+            run.weight,
+            run.contribution
+        ),
+        _ => format!("{} not among its candidates", run.run),
+    });
+    format!("{}: {}", explanation.fusion, runs.collect::<Vec<_>>().join("; "))
+}
+
+fn to_json(answer: &Answer) -> Json {
+    let stages = answer.stages.iter().map(|(stage, duration)| json!({"stage": stage, "micros": duration.as_micros()}));
+    json!({
+        "hits": answer.hits.iter().map(hit_json).collect::<Vec<_>>(),
+        "commit_seq": answer.commit_seq,
+        "visible": answer.visible,
+        "degraded": answer.degraded,
+        "plan": answer.plan,
+        "stages": stages.collect::<Vec<_>>(),
+    })
+}
+
+fn hit_json(hit: &Hit) -> Json {
+    let metadata: serde_json::Map<String, Json> =
+        hit.metadata.iter().map(|(field, value)| (field.clone(), value.to_json())).collect();
+    let explanation = hit.explanation.as_ref().map(|explanation| {
+        let runs = explanation.runs.iter().map(|run| {
+            json!({
+                "run": run.run, "rank": run.rank, "score": run.score, "normalized": run.normalized,
+                "weight": run.weight, "contribution": run.contribution,
+            })
+        });
+        json!({"score": explanation.score, "fusion": explanation.fusion, "runs": runs.collect::<Vec<_>>()})
+    });
+    json!({
+        "rank": hit.rank, "score": hit.score, "id": hit.id, "title": hit.title, "metadata": metadata,
+        "passage": {
+            "ordinal": hit.passage.ordinal, "start": hit.passage.start, "end": hit.passage.end, "text": hit.passage.text,
+        },
+        "explanation": explanation,
+    })
+}
