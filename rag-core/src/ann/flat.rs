@@ -9,14 +9,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::quantise::MAX_LENGTH;
-use super::scan::{self, Slot, TopK};
+use super::scan::{self, Slot};
 use super::segment::{FlatSegment, MAX_DOC};
 use super::{
     Capabilities, MAX_DIMENSION, VectorHits, VectorIndex, VectorIndexMut, VectorQuery, check_query, check_vectors,
 };
 use crate::distance::norm_f32;
 use crate::error::{Error, ErrorKind, Result};
-use crate::types::{Cancel, ChunkId, DocNum, IdSet, MAX_CHUNKS};
+use crate::types::{ChunkId, DocNum, IdSet, MAX_CHUNKS};
 
 /// Most blocks in memory.
 const MAX_BLOCKS: usize = 8;
@@ -30,43 +30,22 @@ const MIN_SEAL_ROWS: usize = 4096;
 pub(super) struct FlatView {
     dimension: usize,
     rows: usize,
+    live_rows: usize,
     documents: Arc<IdSet>,
     slots: Arc<[Slot]>,
 }
 
 impl FlatView {
-    /// Offers the full-precision scores of those of `chunks` that this view holds to `best`.
+    /// Number of vectors of the documents held.
     #[cfg_attr(not(feature = "hnsw"), allow(dead_code))]
-    pub(super) fn score_chunks(
-        &self,
-        chunks: impl Iterator<Item = ChunkId>,
-        query: &VectorQuery<'_>,
-        best: &mut TopK,
-    ) -> Result<()> {
-        scan::score_chunks(&self.slots, chunks, query.vector, query.cancel, best)
+    pub(super) fn live_rows(&self) -> usize {
+        self.live_rows
     }
 
-    /// Calls `visit` with every vector of every document held, in no particular order.
-    ///
-    /// # Errors
-    /// `Cancelled` and `DeadlineExceeded`, and what `visit` returns.
+    /// The vectors of one document, row-major in the order of its chunks; empty when it has none.
     #[cfg_attr(not(feature = "hnsw"), allow(dead_code))]
-    pub(super) fn for_each(&self, cancel: &Cancel, mut visit: impl FnMut(ChunkId, &[f32])) -> Result<()> {
-        for slot in self.slots.iter() {
-            let columns = slot.segment.columns();
-            for (row, (&key, vector)) in
-                columns.keys.iter().zip(columns.vectors.chunks_exact(self.dimension)).enumerate()
-            {
-                if row % 1024 == 0 {
-                    cancel.check()?;
-                }
-                let id = ChunkId::from_u64(key);
-                if slot.live().contains(id.doc()) {
-                    visit(id, vector);
-                }
-            }
-        }
-        Ok(())
+    pub(super) fn vectors_of(&self, doc: DocNum) -> &[f32] {
+        self.slots.iter().find_map(|slot| slot.vectors_of(doc)).unwrap_or_default()
     }
 }
 
@@ -315,7 +294,8 @@ impl FlatIndex {
         self.flush();
         let slots: Arc<[Slot]> = self.slots().cloned().collect();
         let rows = slots.iter().map(|slot| slot.segment.len()).sum();
-        FlatView { dimension: self.dimension, rows, documents: Arc::clone(&self.documents), slots }
+        let live_rows = slots.iter().map(Slot::live_rows).sum();
+        FlatView { dimension: self.dimension, rows, live_rows, documents: Arc::clone(&self.documents), slots }
     }
 }
 
@@ -325,7 +305,7 @@ fn merge(dimension: usize, slots: &[&Slot]) -> FlatSegment {
 }
 
 /// Refuses rows whose inner products could overflow.
-fn check_length(field: &str, values: &[f32], dimension: usize) -> Result<()> {
+pub(super) fn check_length(field: &str, values: &[f32], dimension: usize) -> Result<()> {
     match values.chunks_exact(dimension).position(|row| norm_f32(row) > MAX_LENGTH) {
         Some(row) => Err(Error::invalid(format!("`{field}` row {row} is longer than {MAX_LENGTH:e}; normalise it"))),
         None => Ok(()),

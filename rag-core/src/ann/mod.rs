@@ -3,8 +3,10 @@
 #[cfg(any(test, feature = "testing"))]
 pub mod conformance;
 mod flat;
-//CFG
-//HNSW mod hnsw;
+#[cfg(feature = "hnsw")]
+mod graph;
+#[cfg(feature = "hnsw")]
+mod hnsw;
 mod quantise;
 mod scan;
 mod segment;
@@ -13,8 +15,8 @@ use std::fmt;
 use std::sync::Arc;
 
 pub use flat::{FlatIndex, Merged};
-//CFG
-//HNSW pub use hnsw::{GraphBuild, HnswGraph, HnswIndex, HnswParams};
+#[cfg(feature = "hnsw")]
+pub use hnsw::{HnswBuild, HnswGraph, HnswIndex, HnswParams};
 pub use segment::{FlatSegment, SegmentBytes};
 
 use crate::error::{Error, Result};

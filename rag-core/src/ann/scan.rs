@@ -14,11 +14,11 @@ use super::segment::{FlatSegment, runs_of};
 use super::{VectorHit, VectorHits, VectorQuery};
 use crate::distance::{dot_f32, dot_i8_rows};
 use crate::error::Result;
-use crate::types::{Cancel, ChunkId, DocNum, IdSet};
+use crate::types::{ChunkId, DocNum, IdSet};
 
 /// Up to this many visible rows, reading them in full precision at once costs less than the two passes.
 const DIRECT_ROWS: usize = 1024;
-/// Rows between two checks of the caller's [`Cancel`], and the unit of work of a thread.
+/// Rows between two checks of the caller's [`crate::Cancel`], and the unit of work of a thread.
 const BLOCK_ROWS: usize = 4096;
 /// Rows whose integer products are computed by one call of the kernel.
 const CHUNK_ROWS: usize = 256;
@@ -91,14 +91,12 @@ impl Slot {
         Cow::Owned(runs_of(self.segment.columns().keys, &allowed))
     }
 
-    /// Full-precision score of one chunk, if it is alive here.
-    pub(super) fn score(&self, chunk: ChunkId, vector: &[f32]) -> Option<f32> {
-        if !self.live.contains(chunk.doc()) {
-            return None;
-        }
-        let columns = self.segment.columns();
-        let row = columns.keys.binary_search(&chunk.to_u64()).ok()?;
-        Some(dot_f32(&columns.vectors[row * vector.len()..][..vector.len()], vector))
+    /// The vectors of one document, row-major, if it is alive here.
+    #[cfg_attr(not(feature = "hnsw"), allow(dead_code))]
+    pub(super) fn vectors_of(&self, doc: DocNum) -> Option<&[f32]> {
+        let width = self.segment.dimension();
+        let rows = self.live.contains(doc).then(|| self.segment.rows_of(doc))?;
+        self.segment.columns().vectors.get(rows.start * width..rows.end * width)
     }
 }
 
@@ -250,7 +248,7 @@ impl<'a> Pruner<'a> {
         } else if lower > self.floor
             && let Some(mut least) = self.lowers.peek_mut()
         {
-            *least = Reverse((*least).0.max(sortable(lower)));
+            *least = Reverse(least.0.max(sortable(lower)));
         }
         if self.lowers.len() == self.k
             && let Some(&Reverse(least)) = self.lowers.peek()
@@ -315,21 +313,4 @@ fn sortable(value: f32) -> i32 {
 /// The inverse of [`sortable`].
 fn unsortable(key: i32) -> f32 {
     f32::from_bits((key ^ (((key >> 31).cast_unsigned()) >> 1).cast_signed()).cast_unsigned())
-}
-
-/// Scores the given chunks in full precision; those that are not alive in any slot are left out.
-pub(super) fn score_chunks(
-    slots: &[Slot],
-    chunks: impl Iterator<Item = ChunkId>,
-    vector: &[f32],
-    cancel: &Cancel,
-    best: &mut TopK,
-) -> Result<()> {
-    cancel.check()?;
-    for chunk in chunks {
-        if let Some(score) = slots.iter().find_map(|slot| slot.score(chunk, vector)) {
-            best.offer(chunk, score);
-        }
-    }
-    Ok(())
 }

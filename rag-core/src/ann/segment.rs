@@ -196,7 +196,7 @@ impl fmt::Debug for FlatSegment {
             .field("dimension", &self.dimension)
             .field("rows", &self.len())
             .field("mapped", &self.is_mapped())
-            .finish()
+            .finish_non_exhaustive()
     }
 }
 

@@ -5,6 +5,7 @@ use std::path::Path;
 use super::*;
 use crate::ann::conformance::{self, Numbers};
 use crate::distance::dot_f32;
+use crate::types::Cancel;
 
 /// Writes a segment to memory and reads it back, as an engine does with a file.
 fn reread(segment: &FlatSegment) -> FlatSegment {
