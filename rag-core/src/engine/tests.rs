@@ -121,3 +121,25 @@ fn another_model_and_a_second_writer_are_refused() {
     assert_eq!(error.kind(), ErrorKind::ModelMismatch);
     assert!(error.to_string().contains("dimension: 64 ≠ 32"), "{error}");
 }
+
+#[cfg(feature = "hnsw")]
+#[test]
+fn the_graph_backend_answers_like_the_scan_and_is_made_again_at_open() {
+    let folder = tempfile::tempdir().unwrap();
+    let vectors = crate::config::VectorConfig::Hnsw { m: 16, ef_construction: 100, ef_search: 50 };
+    let config = EngineConfig { vectors, ..EngineConfig::default() };
+    let open = || {
+        let builder = Engine::builder().config(config.clone()).embedder(Arc::new(WordEmbedder::new(64)));
+        builder.open(folder.path()).unwrap()
+    };
+    let scope = Scope::default();
+    let engine = open();
+    let documents = ["red fish", "blue fish", "red bird"].iter().zip(["a", "b", "c"]);
+    engine.upsert(&scope, documents.map(|(text, id)| Document::new(id, *text)).collect()).unwrap();
+    engine.commit().unwrap();
+    let first = find(&engine, &scope, "red bird");
+    assert_eq!(first[0], "c");
+    assert_eq!(engine.stats(&scope).unwrap().vector_backend, "hnsw");
+    drop(engine);
+    assert_eq!(find(&open(), &scope, "red bird"), first);
+}

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use crate::ann::{FlatIndex, FlatSegment, VectorIndexMut};
 use crate::config::VectorConfig;
-#[cfg(all())]
+#[cfg(not(feature = "hnsw"))]
 use crate::error::Error;
 use crate::error::Result;
 use crate::format::FileKind;
@@ -19,7 +19,7 @@ pub(super) enum Vectors {
         segments: Vec<SegmentEntry>,
         dimension: usize,
     },
-    #[cfg(any())]
+    #[cfg(feature = "hnsw")]
     Hnsw(crate::ann::HnswIndex),
 }
 
@@ -53,12 +53,13 @@ impl Vectors {
                 remove_strangers(folder, &kept);
                 Ok((Vectors::Flat { index, segments: kept, dimension }, problems))
             }
-            #[cfg(any())]
+            #[cfg(feature = "hnsw")]
             VectorConfig::Hnsw { m, ef_construction, ef_search } => {
-                let index = crate::ann::HnswIndex::new(dimension, m, ef_construction, ef_search)?;
+                let params = crate::ann::HnswParams::new(m, ef_construction, ef_search)?;
+                let index = crate::ann::HnswIndex::new(dimension, params)?;
                 Ok((Vectors::Hnsw(index), Vec::new()))
             }
-            #[cfg(all())]
+            #[cfg(not(feature = "hnsw"))]
             VectorConfig::Hnsw { .. } => Err(Error::new(
                 crate::ErrorKind::Unsupported,
                 "`vectors.backend` is hnsw, which this build lacks; build with the feature `hnsw` or use flat",
@@ -74,25 +75,18 @@ impl Vectors {
             .filter_map(|entry| Mapped::open(&folder.join(&entry.name), FileKind::Segment, true).err())
             .map(|error| error.to_string())
             .collect();
-        if !damaged.is_empty() {
-            let (segments, dimension) = (self.segments().to_vec(), self.dimension());
-            *self = Vectors::open(folder, config, dimension, &segments, true)?.0;
+        if let Vectors::Flat { segments, dimension, .. } = self
+            && !damaged.is_empty()
+        {
+            *self = Vectors::open(folder, config, *dimension, &std::mem::take(segments), true)?.0;
         }
         Ok(damaged)
-    }
-
-    fn dimension(&self) -> usize {
-        match self {
-            Vectors::Flat { dimension, .. } => *dimension,
-            #[cfg(any())]
-            Vectors::Hnsw(index) => index.dimension(),
-        }
     }
 
     pub(super) fn as_mut(&mut self) -> &mut dyn VectorIndexMut {
         match self {
             Vectors::Flat { index, .. } => index,
-            #[cfg(any())]
+            #[cfg(feature = "hnsw")]
             Vectors::Hnsw(index) => index,
         }
     }
@@ -101,7 +95,7 @@ impl Vectors {
     pub(super) fn segments(&self) -> &[SegmentEntry] {
         match self {
             Vectors::Flat { segments, .. } => segments,
-            #[cfg(any())]
+            #[cfg(feature = "hnsw")]
             Vectors::Hnsw(_) => &[],
         }
     }
