@@ -4,6 +4,8 @@
 //! Payload of a model file (`format` describes its header): dimension, rows, length of the description, length of the
 //! vocabulary (u32 each); the description (JSON); the pieces, one a line; a scale (f32) for each row; int8 rows.
 
+use std::fmt::Write as _;
+
 use rag_governance::{ModelIdentity, Pooling, Prompts, Quantization};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
@@ -79,7 +81,10 @@ impl StaticModel {
         if !scales.iter().all(|scale| scale.is_finite()) || !(0.0..=1.0).contains(&description.dense_weight) {
             return Err(wrong("has a number out of range"));
         }
-        let hash: String = Sha256::digest(file).iter().map(|byte| format!("{byte:02x}")).collect();
+        let mut hash = String::with_capacity(64);
+        for byte in Sha256::digest(file) {
+            let _ = write!(hash, "{byte:02x}"); // writing to a string does not fail
+        }
         Ok(StaticModel {
             identity: ModelIdentity {
                 name: description.name,
@@ -108,7 +113,9 @@ impl StaticModel {
         });
         let length = out.iter().map(|&x| f64::from(x) * f64::from(x)).sum::<f64>().sqrt();
         if length > 0.0 {
-            out.iter_mut().for_each(|x| *x = (f64::from(*x) / length) as f32);
+            for x in out {
+                *x = (f64::from(*x) / length) as f32;
+            }
         }
     }
 }

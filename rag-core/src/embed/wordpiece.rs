@@ -100,7 +100,9 @@ impl WordPiece {
             }
         }
         if rest.is_empty() {
-            rows.iter().for_each(|&row| token(Some(row), start));
+            for row in rows {
+                token(Some(row), start);
+            }
         } else {
             token(None, start);
         }

@@ -86,7 +86,7 @@ impl Inner {
         let unused = writer.vectors.seal(&folder, &disk, true)?;
         let snapshot = writer.sync(true)?;
         self.snapshot.store(Arc::new(snapshot));
-        writer.vectors.remove_files(&folder, &disk, &unused)
+        super::vectors::Vectors::remove_files(&folder, &disk, &unused)
     }
 }
 

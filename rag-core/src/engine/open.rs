@@ -161,7 +161,7 @@ impl Writer {
             self.vectors.as_mut().remove(doc);
         }
         self.removed = IdSet::new();
-        let result = self.lexical.index().and_then(|index| index.rollback());
+        let result = self.lexical.index().and_then(crate::lexical::LexicalIndex::rollback);
         self.stale |= result.is_err();
         result
     }
@@ -213,7 +213,7 @@ impl Writer {
         let vectors = self.vectors.as_mut().publish()?;
         let snapshot = Snapshot { seq, store, live, lexical, vectors };
         self.write_manifest(&snapshot)?;
-        self.vectors.remove_files(&self.layout.vectors, &self.disk, &sealed)?;
+        Vectors::remove_files(&self.layout.vectors, &self.disk, &sealed)?;
         self.stale = false;
         Ok(snapshot)
     }

@@ -27,7 +27,7 @@ impl<'a> Stages<'a> {
         let result = self.cancel.check().and_then(|()| work());
         let duration = start.elapsed();
         drop(span);
-        self.telemetry.record(&StageRecord { stage, duration, error: result.as_ref().err().map(|e| e.kind()) });
+        self.telemetry.record(&StageRecord { stage, duration, error: result.as_ref().err().map(crate::Error::kind) });
         if let Ok(mut durations) = self.durations.lock() {
             durations.push((stage, duration));
         }

@@ -127,7 +127,7 @@ impl Vectors {
     }
 
     /// Removes files that the MANIFEST no longer names.
-    pub(super) fn remove_files(&self, folder: &Path, disk: &Disk, names: &[String]) -> Result<()> {
+    pub(super) fn remove_files(folder: &Path, disk: &Disk, names: &[String]) -> Result<()> {
         names.iter().try_for_each(|name| disk.remove(&folder.join(name)))
     }
 }

@@ -65,9 +65,9 @@ fn seal(codec: u8, key: u64, body: &[u8]) -> Vec<u8> {
 }
 
 fn unseal(codec: u8, key: u64, bytes: &[u8]) -> Result<&[u8]> {
-    match bytes {
-        [id, a, b, c, d, e, f, g, h, body @ ..] if *id == codec => {
-            if u64::from_le_bytes([*a, *b, *c, *d, *e, *f, *g, *h]) == xxh3_64_with_seed(body, key) {
+    match bytes.split_first().map(|(id, rest)| (id, rest.split_first_chunk::<8>())) {
+        Some((id, Some((checksum, body)))) if *id == codec => {
+            if u64::from_le_bytes(*checksum) == xxh3_64_with_seed(body, key) {
                 Ok(body)
             } else {
                 Err(Error::corruption(format!("record {key} does not match its checksum")))

@@ -29,8 +29,7 @@ use tantivy::directory::error::{LockError, OpenReadError, OpenWriteError};
 
 use crate::error::{Error, ErrorKind, Result, kind_of_io};
 
-pub(crate) use analyser::Analyser;
-pub(crate) use index::{Commit, LexicalIndex, Opened};
+pub(crate) use index::{LexicalIndex, Opened};
 pub use query::TextQuery;
 pub(crate) use view::LexicalView;
 

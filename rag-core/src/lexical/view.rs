@@ -3,8 +3,9 @@
 use std::sync::{Arc, OnceLock};
 
 use tantivy::columnar::Column;
-use tantivy::schema::IndexRecordOption;
-use tantivy::{DocId, Searcher, SegmentReader, Term};
+use tantivy::{DocId, Searcher, SegmentReader};
+#[cfg(test)]
+use tantivy::{Term, schema::IndexRecordOption};
 
 use super::analyser::Analyser;
 use super::guarded;
@@ -38,6 +39,7 @@ impl LexicalView {
     }
 
     /// Number of segments, for statistics.
+    #[cfg(test)]
     pub(crate) fn segments(&self) -> usize {
         self.searcher.segment_readers().len()
     }
@@ -65,6 +67,7 @@ impl LexicalView {
     ///
     /// # Errors
     /// `Corruption` if the index is damaged.
+    #[cfg(test)]
     pub(crate) fn tenant_documents(&self, tenant: &str) -> Result<IdSet> {
         let term = Term::from_field_bytes(self.fields.tenant, tenant.as_bytes());
         guarded("read the lexical index", || {

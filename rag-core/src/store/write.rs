@@ -62,8 +62,7 @@ impl StoreWrite {
             let replaced = {
                 let mut documents = self.transaction.open_table(DOCUMENTS).map_err(redb_error)?;
                 let key = (record.tenant.as_str(), record.id.as_str());
-                let old = documents.insert(key, doc).map_err(redb_error)?.map(|old| old.value());
-                old
+                documents.insert(key, doc).map_err(redb_error)?.map(|old| old.value())
             };
             if let Some(old) = replaced {
                 self.drop_rows(old)?;
@@ -83,8 +82,7 @@ impl StoreWrite {
         guard(|| {
             let removed = {
                 let mut documents = self.transaction.open_table(DOCUMENTS).map_err(redb_error)?;
-                let old = documents.remove((tenant, id)).map_err(redb_error)?.map(|old| old.value());
-                old
+                documents.remove((tenant, id)).map_err(redb_error)?.map(|old| old.value())
             };
             if let Some(doc) = removed {
                 self.drop_rows(doc)?;
