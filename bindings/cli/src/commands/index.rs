@@ -63,6 +63,9 @@ pub(crate) fn fill(
         let next = reader.next();
         let is_last = next.is_none();
         if let Some(document) = next {
+            if let Some(path) = reader.current_path() {
+                progress.tell(path.display().to_string());
+            }
             bytes += document.text.len();
             batch.push(document);
         }

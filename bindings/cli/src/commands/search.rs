@@ -35,14 +35,12 @@ pub(crate) fn run(output: Output, question: &Question, data: &Data, explain: boo
 
 pub(crate) fn explain(output: Output, id: &str, question: &Question, data: &Data) -> Result<u8> {
     let engine = data.open()?;
-    match engine.explain(&data.scope()?, &question.request()?, id)? {
-        Some(hit) => output.answer(&hit_json(&hit), |_| render_hit(&hit))?,
-        None => {
-            let depth = engine.config().fusion.depth;
-            let message = format!("{id} is not among the first {depth} candidates of any retriever");
-            return Err(Error::new(ErrorKind::NotFound, message).into());
-        }
-    }
+    let Some(hit) = engine.explain(&data.scope()?, &question.request()?, id)? else {
+        let depth = engine.config().fusion.depth;
+        let message = format!("{id} is not among the first {depth} candidates of any retriever");
+        return Err(Error::new(ErrorKind::NotFound, message).into());
+    };
+    output.answer(&hit_json(&hit), |_| render_hit(&hit))?;
     Ok(exit::OK)
 }
 
@@ -66,9 +64,9 @@ fn render_hit(hit: &Hit) -> String {
     let passage: String = hit.passage.text.split_whitespace().collect::<Vec<_>>().join(" ");
     let shown: String = passage.chars().take(SHOWN).collect();
     let more = if shown.len() < passage.len() { "…" } else { "" };
-    out.push_str(&format!("\n    {shown}{more}"));
+    out += &["\n    ", &shown, more].concat();
     if let Some(explanation) = &hit.explanation {
-        out.push_str(&format!("\n    {}", colour::paint(colour::FAINT, parts(explanation))));
+        out += &["\n    ", &colour::paint(colour::FAINT, parts(explanation))].concat();
     }
     out
 }

@@ -17,6 +17,7 @@
 //!
 //! Text, Markdown, sources, JSON Lines, CSV and TSV may be compressed (`.gz`).
 
+#[cfg(test)]
 pub(crate) mod beir;
 mod csv;
 mod fields;
@@ -128,6 +129,7 @@ pub(crate) fn read(root: &Path, options: ReadOptions) -> rag_core::Result<Reader
 
 impl Reader {
     /// What became of the files so far; complete once the iterator has ended.
+    #[cfg(test)]
     pub(crate) fn report(&self) -> &ReadReport {
         &self.report
     }

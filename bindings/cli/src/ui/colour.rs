@@ -4,8 +4,6 @@ use anstyle::{AnsiColor, Style};
 
 /// Errors.
 pub(crate) const ERROR: Style = AnsiColor::Red.on_default().bold();
-/// Things that are not as they should be.
-pub(crate) const WARNING: Style = AnsiColor::Yellow.on_default();
 /// Headings and titles.
 pub(crate) const HEADING: Style = Style::new().bold();
 /// Scores and other figures that matter.

@@ -27,6 +27,7 @@ use rag_core::{Error, ErrorKind};
 pub(crate) const OK: u8 = 0;
 
 /// The command line could not be understood; clap's own code.
+#[cfg(test)]
 pub(crate) const USAGE: u8 = 2;
 
 /// Done, but some files or records could not be read.

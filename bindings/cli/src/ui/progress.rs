@@ -43,11 +43,6 @@ impl Progress {
     pub(crate) fn tell(&self, message: impl Into<String>) {
         self.bar.set_message(message.into());
     }
-
-    /// Prints a line above the bar without disturbing it.
-    pub(crate) fn note(&self, output: Output, line: impl std::fmt::Display) {
-        self.bar.suspend(|| output.note(line));
-    }
 }
 
 impl Drop for Progress {
