@@ -3,9 +3,10 @@
 use std::borrow::Cow;
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
+use std::iter;
 use std::ops::Range;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
-use std::sync::{Arc, OnceLock};
 
 use rayon::prelude::*;
 
@@ -16,8 +17,10 @@ use crate::distance::{dot_f32, dot_i8_rows};
 use crate::error::Result;
 use crate::types::{ChunkId, DocNum, IdSet};
 
-/// Up to this many visible rows, reading them in full precision at once costs less than the two passes.
+/// Up to this many rows, reading them in full precision at once costs less than the two passes.
 const DIRECT_ROWS: usize = 1024;
+/// A segment of which at least one document in so many is visible is scanned as a whole.
+const DENSE: u64 = 16;
 /// Rows between two checks of the caller's [`crate::Cancel`], and the unit of work of a thread.
 const BLOCK_ROWS: usize = 4096;
 /// Rows whose integer products are computed by one call of the kernel.
@@ -31,21 +34,18 @@ pub(super) struct Slot {
     pub(super) segment: Arc<FlatSegment>,
     live: Arc<IdSet>,
     live_rows: usize,
-    /// Rows of the live documents, made at the first search after a change.
-    runs: Arc<OnceLock<Vec<Range<usize>>>>,
 }
 
 impl Slot {
     pub(super) fn new(segment: Arc<FlatSegment>) -> Self {
         let (live, live_rows) = (segment.shared_documents(), segment.len());
-        Slot { segment, live, live_rows, runs: Arc::default() }
+        Slot { segment, live, live_rows }
     }
 
     /// Only the documents of `live` are alive.
     pub(super) fn restrict(&mut self, live: &IdSet) {
         self.live = Arc::new(self.live.intersection(live));
-        self.runs = Arc::default();
-        self.live_rows = self.runs().iter().map(Range::len).sum();
+        self.live_rows = runs_of(self.segment.columns().keys, &self.live).iter().map(Range::len).sum();
     }
 
     /// Marks a document as dead; whether it was alive here.
@@ -55,7 +55,6 @@ impl Slot {
         }
         Arc::make_mut(&mut self.live).remove(doc);
         self.live_rows -= self.segment.rows_of(doc).len();
-        self.runs = Arc::default();
         true
     }
 
@@ -71,24 +70,12 @@ impl Slot {
         self.segment.len() - self.live_rows
     }
 
-    fn runs(&self) -> &[Range<usize>] {
-        self.runs.get_or_init(|| {
-            if self.live.len() == self.segment.documents().len() {
-                let all = 0..self.segment.len();
-                return if all.is_empty() { Vec::new() } else { vec![all] };
-            }
-            runs_of(self.segment.columns().keys, &self.live)
-        })
-    }
-
-    /// The rows that a search with this restriction may see.
-    fn visible(&self, allow: Option<&IdSet>) -> Cow<'_, [Range<usize>]> {
-        let Some(allow) = allow else { return Cow::Borrowed(self.runs()) };
-        let allowed = self.live.intersection(allow);
-        if allowed.len() == self.live.len() {
-            return Cow::Borrowed(self.runs());
+    /// The documents that a search with this restriction may see.
+    fn visible(&self, allow: Option<&IdSet>) -> Cow<'_, IdSet> {
+        match allow {
+            None => Cow::Borrowed(&self.live),
+            Some(allow) => Cow::Owned(self.live.intersection(allow)),
         }
-        Cow::Owned(runs_of(self.segment.columns().keys, &allowed))
     }
 
     /// The vectors of one document, row-major, if it is alive here.
@@ -100,42 +87,67 @@ impl Slot {
     }
 }
 
-/// Neighbouring visible rows of one slot.
+/// Neighbouring rows of one slot.
 struct Work<'a> {
     slot: &'a Slot,
     rows: Range<usize>,
+    /// Only rows of these documents count; `None`: all of them.
+    only: Option<&'a IdSet>,
+}
+
+impl Work<'_> {
+    fn counts(&self, key: u64) -> bool {
+        self.only.is_none_or(|only| only.contains(ChunkId::from_u64(key).doc()))
+    }
+}
+
+/// Blocks that cover every row of the `visible` documents of `slot`.
+///
+/// Many documents with gaps between them are scanned as a whole and told apart when a row turns out to be a candidate,
+/// which few do; few documents are looked up.
+fn blocks_of<'a>(slot: &'a Slot, visible: &'a IdSet, work: &mut Vec<Work<'a>>) {
+    let (rows, documents) = (slot.segment.len(), slot.segment.documents().len());
+    let every = visible.len() == documents;
+    let most = rows > DIRECT_ROWS && visible.len() * DENSE >= documents;
+    let (runs, only) = if every || most {
+        (iter::once(0..rows).collect(), (!every).then_some(visible))
+    } else {
+        (runs_of(slot.segment.columns().keys, visible), None)
+    };
+    for run in runs {
+        let starts = run.clone().step_by(BLOCK_ROWS);
+        work.extend(starts.map(|start| Work { slot, rows: start..run.end.min(start + BLOCK_ROWS), only }));
+    }
 }
 
 /// The `k` nearest visible chunks of all slots; the caller has checked the query.
 pub(super) fn search(slots: &[Slot], query: &VectorQuery<'_>) -> Result<VectorHits> {
     query.cancel.check()?;
+    let visible: Vec<Cow<'_, IdSet>> = slots.iter().map(|slot| slot.visible(query.allow)).collect();
     let mut work = Vec::new();
-    let (mut visible, mut held) = (0, 0);
-    for slot in slots {
-        held += slot.live_rows();
-        for run in slot.visible(query.allow).iter() {
-            visible += run.len();
-            let blocks = run.clone().step_by(BLOCK_ROWS);
-            work.extend(blocks.map(|start| Work { slot, rows: start..run.end.min(start + BLOCK_ROWS) }));
-        }
+    let mut narrowed = false;
+    for (slot, visible) in slots.iter().zip(&visible) {
+        narrowed |= visible.len() < slot.live().len();
+        blocks_of(slot, visible, &mut work);
     }
-    let mut best = TopK::new(query.k.min(visible));
-    if visible <= DIRECT_ROWS || visible / 4 <= query.k {
+    let scanned = work.iter().map(|block| block.rows.len()).sum();
+    let mut best = TopK::new(query.k.min(scanned));
+    if scanned <= DIRECT_ROWS || scanned / 4 <= query.k {
         for block in &work {
             query.cancel.check()?;
             score_all(block, query.vector, &mut best);
         }
     } else {
-        let candidates = prune(&work, query, visible)?;
+        let candidates = prune(&work, query, scanned)?;
         rescore(candidates, query, &mut best)?;
     }
-    let plan = if visible < held { "exact scan of the filtered set" } else { "exact scan" };
-    Ok(VectorHits { hits: best.into_hits(), plan, scanned: visible })
+    let plan = if narrowed { "exact scan of the filtered set" } else { "exact scan" };
+    Ok(VectorHits { hits: best.into_hits(), plan, scanned })
 }
 
 fn score_all(work: &Work<'_>, vector: &[f32], best: &mut TopK) {
     let columns = work.slot.segment.columns();
-    for row in work.rows.clone() {
+    for row in work.rows.clone().filter(|&row| work.counts(columns.keys[row])) {
         let score = dot_f32(&columns.vectors[row * vector.len()..][..vector.len()], vector);
         best.offer(ChunkId::from_u64(columns.keys[row]), score);
     }
@@ -149,7 +161,7 @@ struct Candidate<'a> {
 }
 
 /// Every row whose score can reach the k-th best one, best upper bound first.
-fn prune<'a>(work: &'a [Work<'a>], query: &VectorQuery<'_>, visible: usize) -> Result<Vec<Candidate<'a>>> {
+fn prune<'a>(work: &'a [Work<'a>], query: &VectorQuery<'_>, rows: usize) -> Result<Vec<Candidate<'a>>> {
     let coded = QuantisedQuery::new(query.vector);
     // The highest floor that any thread has proven so far; it only rises, so reading an old one is merely slower.
     let shared = AtomicI32::new(sortable(f32::NEG_INFINITY));
@@ -162,7 +174,7 @@ fn prune<'a>(work: &'a [Work<'a>], query: &VectorQuery<'_>, visible: usize) -> R
         Ok(pruner)
     };
     let threads = if rayon::current_thread_index().is_some() { rayon::current_num_threads() } else { 1 };
-    let pruners = if threads > 1 && visible > PARALLEL_ROWS {
+    let pruners = if threads > 1 && rows > PARALLEL_ROWS {
         work.par_chunks(work.len().div_ceil(2 * threads)).map(scan).collect::<Result<Vec<_>>>()?
     } else {
         vec![scan(work)?]
@@ -231,7 +243,7 @@ impl<'a> Pruner<'a> {
                 uppers[i] = dots[i] as f32 * (query_scale * scales[i]) + margin;
             }
             for (i, &upper) in uppers[..count].iter().enumerate() {
-                if upper >= self.floor {
+                if upper >= self.floor && work.counts(columns.keys[start + i]) {
                     let margin = errors[i] * query_length + slack;
                     let lower = dots[i] as f32 * (query_scale * scales[i]) - margin;
                     self.keep(Candidate { upper, slot: work.slot, row: start + i }, lower);
