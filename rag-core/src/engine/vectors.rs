@@ -75,10 +75,14 @@ impl Vectors {
             .filter_map(|entry| Mapped::open(&folder.join(&entry.name), FileKind::Segment, true).err())
             .map(|error| error.to_string())
             .collect();
-        if let Vectors::Flat { segments, dimension, .. } = self
-            && !damaged.is_empty()
-        {
-            *self = Vectors::open(folder, config, *dimension, &std::mem::take(segments), true)?.0;
+        let (segments, dimension) = match self {
+            Vectors::Flat { segments, dimension, .. } => (segments, *dimension),
+            #[cfg(feature = "hnsw")]
+            Vectors::Hnsw(_) => return Ok(damaged),
+        };
+        if !damaged.is_empty() {
+            let segments = std::mem::take(segments);
+            *self = Vectors::open(folder, config, dimension, &segments, true)?.0;
         }
         Ok(damaged)
     }
@@ -102,16 +106,22 @@ impl Vectors {
 
     /// Seals when it is worth a file. Gives the files that are no longer used.
     pub(super) fn seal_if_due(&mut self, folder: &Path, disk: &Disk) -> Result<Vec<String>> {
-        match self {
-            Vectors::Flat { index, .. } if index.seal_wanted() => self.seal(folder, disk, false),
-            _ => Ok(Vec::new()),
-        }
+        let wanted = match self {
+            Vectors::Flat { index, .. } => index.seal_wanted(),
+            #[cfg(feature = "hnsw")]
+            Vectors::Hnsw(_) => false,
+        };
+        if wanted { self.seal(folder, disk, false) } else { Ok(Vec::new()) }
     }
 
     /// Writes vectors in memory into a new file, together with files that are small or half dead, or with everything.
     /// Gives the files that are no longer used.
     pub(super) fn seal(&mut self, folder: &Path, disk: &Disk, everything: bool) -> Result<Vec<String>> {
-        let Vectors::Flat { index, segments, .. } = self else { return Ok(Vec::new()) };
+        let (index, segments) = match self {
+            Vectors::Flat { index, segments, .. } => (index, segments),
+            #[cfg(feature = "hnsw")]
+            Vectors::Hnsw(_) => return Ok(Vec::new()), // lives in memory only
+        };
         let Some(merged) = index.merged(everything) else { return Ok(Vec::new()) };
         let next = 1 + segments.iter().filter_map(|entry| number(&entry.name)).max().unwrap_or(0);
         let name = format!("vectors-{next:06}.seg");

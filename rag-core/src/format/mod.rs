@@ -14,9 +14,15 @@
 //!
 //! Numbers are little-endian; the payload starts at byte 64 and ends the file.
 
+#[cfg(feature = "engine")]
 pub(crate) mod codec;
+// Failing disks are for tests.
+#[cfg(feature = "engine")]
+#[cfg_attr(not(feature = "testing"), allow(dead_code, unreachable_pub))]
 pub(crate) mod disk;
+#[cfg(feature = "engine")]
 pub(crate) mod manifest;
+#[cfg(feature = "engine")]
 pub(crate) mod mmap;
 
 use xxhash_rust::xxh3::xxh3_64;
