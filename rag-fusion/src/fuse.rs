@@ -58,24 +58,26 @@ impl<'a, Id> Weighted<'a, Id> {
 /// What one run adds to a fused score.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Contribution {
-    /// 1-based rank of the document in the run; `None`: it is not there, and every other field is 0.
+    /// 1-based rank of the document in the run; `None`: it is not there, and every other field but `weight`
+    /// is 0.
     pub rank: Option<usize>,
     /// Its score there.
     pub score: f32,
     /// The score on the common scale: normalised, or `1 / (k + rank)`.
     pub normalized: f32,
+    /// The weight of the run, also where the document is absent.
+    pub weight: f32,
     /// `weight · normalized`.
     pub value: f32,
 }
-
-const ABSENT: Contribution = Contribution { rank: None, score: 0.0, normalized: 0.0, value: 0.0 };
 
 /// A document of the fused ranking.
 #[derive(Debug, Clone, PartialEq)]
 pub struct FusedHit<Id = u64> {
     /// The document.
     pub id: Id,
-    /// The sum of the contributions, in run order.
+    /// The sum of the contributions. It is added up in 64 bits, so that it does not depend on the order of the runs (as long
+    /// as their weights are within a factor of a million), and kept within the finite numbers of 32 bits.
     pub score: f32,
     /// One for each run, in run order.
     pub contributions: Vec<Contribution>,
@@ -90,6 +92,10 @@ impl<Id> FusedHit<Id> {
 
 /// Fuses runs and keeps the best `depth` documents.
 ///
+/// Equal scores rank by the first run that has the document, in the order given, then by ascending id. So the scores of a
+/// fusion do not depend on the order of the runs, but the ranks of equal ones do: put the run you trust most first.
+/// No score of the answer is infinite or NaN.
+///
 /// # Errors
 /// [`Error::Weight`], [`Error::NoWeight`], [`Error::RrfK`].
 pub fn fuse<Id: Clone + Eq + Hash + Ord>(
@@ -98,6 +104,10 @@ pub fn fuse<Id: Clone + Eq + Hash + Ord>(
     depth: usize,
 ) -> Result<Vec<FusedHit<Id>>> {
     check(runs, method)?;
+    let absent: Vec<Contribution> = runs
+        .iter()
+        .map(|run| Contribution { rank: None, score: 0.0, normalized: 0.0, weight: run.weight, value: 0.0 })
+        .collect();
     let mut pool: HashMap<&Id, Vec<Contribution>> = HashMap::new();
     for (order, Weighted { run, weight }) in runs.iter().enumerate() {
         let normalized = match method {
@@ -105,18 +115,19 @@ pub fn fuse<Id: Clone + Eq + Hash + Ord>(
             Method::Convex(normalization) => normalize(run, normalization),
         };
         for (position, (hit, normalized)) in run.hits().iter().zip(normalized).enumerate() {
-            let part =
-                Contribution { rank: Some(position + 1), score: hit.score, normalized, value: weight * normalized };
-            let parts = pool.entry(&hit.id).or_insert_with(|| vec![ABSENT; runs.len()]);
-            if let Some(slot) = parts.get_mut(order) {
-                *slot = part;
+            let parts = pool.entry(&hit.id).or_insert_with(|| absent.clone());
+            if let Some(part) = parts.get_mut(order) {
+                part.rank = Some(position + 1);
+                part.score = hit.score;
+                part.normalized = normalized;
+                part.value = finite(f64::from(*weight) * f64::from(normalized));
             }
         }
     }
     let mut fused: Vec<FusedHit<Id>> = pool
         .into_iter()
         .map(|(id, contributions)| {
-            let score = contributions.iter().map(|part| part.value).sum();
+            let score = finite(contributions.iter().map(|part| f64::from(part.value)).sum());
             FusedHit { id: id.clone(), score, contributions }
         })
         .collect();
@@ -126,6 +137,11 @@ pub fn fuse<Id: Clone + Eq + Hash + Ord>(
     });
     fused.truncate(depth);
     Ok(fused)
+}
+
+/// To 32 bits; what is too large becomes the largest finite number, so that no sum of two can be NaN.
+fn finite(value: f64) -> f32 {
+    value.clamp(f64::from(f32::MIN), f64::from(f32::MAX)) as f32
 }
 
 fn check<Id>(runs: &[Weighted<'_, Id>], method: Method) -> Result<()> {

@@ -92,7 +92,8 @@ proptest! {
         prop_assert_eq!(found, expected);
         for hit in &fused {
             prop_assert!(hit.score.is_finite());
-            prop_assert_eq!(hit.score, hit.contributions.iter().map(|part| part.value).sum::<f32>());
+            let sum: f64 = hit.contributions.iter().map(|part| f64::from(part.value)).sum();
+            prop_assert_eq!(hit.score, sum as f32);
         }
         prop_assert!(fused.windows(2).all(|pair| pair[0].score >= pair[1].score));
     }
