@@ -14,6 +14,7 @@ use crate::error::Result;
 use crate::format::disk::Disk;
 use crate::store::StoreCheck;
 use crate::telemetry::{NoTelemetry, Telemetry};
+use crate::types::Cancel;
 
 /// Settings of an engine that is about to be opened.
 ///
@@ -100,7 +101,7 @@ impl EngineBuilder {
         let lock = Lock::take(&layout.folder)?;
         let (mut writer, repairs) = Writer::open(layout.clone(), &self.config, &*embedder, self.disk, self.check)?;
         let snapshot = writer.sync(true)?;
-        Ok(Engine {
+        let engine = Engine {
             inner: Arc::new(Inner {
                 config: self.config,
                 layout,
@@ -111,8 +112,14 @@ impl EngineBuilder {
                 writer: Mutex::new(writer),
                 repairs: Mutex::new(repairs),
                 pool: Mutex::new(None),
+                closing: Cancel::never(),
+                #[cfg(feature = "hnsw")]
+                building: Mutex::new(None),
                 _lock: lock,
             }),
-        })
+        };
+        #[cfg(feature = "hnsw")]
+        engine.inner.build_graph_in_background(&mut *engine.inner.writer()?);
+        Ok(engine)
     }
 }

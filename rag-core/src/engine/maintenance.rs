@@ -77,6 +77,8 @@ impl Inner {
 
     /// Rewrites the derived indexes without what is dead.
     pub(super) fn compact(&self) -> Result<()> {
+        #[cfg(feature = "hnsw")]
+        self.build_graph_now()?;
         let mut writer = self.writer()?;
         if writer.has_changes() {
             return Err(Error::new(crate::ErrorKind::Conflict, "there are staged changes; commit or roll back first"));

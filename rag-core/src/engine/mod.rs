@@ -3,6 +3,8 @@
 mod api;
 mod builder;
 mod chunk;
+#[cfg(feature = "hnsw")]
+mod graph;
 mod ingest;
 mod lock;
 mod maintenance;
@@ -74,7 +76,18 @@ struct Inner {
     repairs: Mutex<Repairs>,
     /// Made when first needed, and again in a forked child, where the threads of the parent do not exist.
     pool: Mutex<Option<(u32, Arc<rayon::ThreadPool>)>>,
+    /// Stops what runs in the background when the engine is dropped.
+    closing: Cancel,
+    /// The thread that builds a vector graph.
+    #[cfg(feature = "hnsw")]
+    building: Mutex<Option<std::thread::JoinHandle<()>>>,
     _lock: Lock,
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.closing.cancel();
+    }
 }
 
 impl Engine {
@@ -127,6 +140,8 @@ impl Engine {
         let mut writer = self.inner.writer()?;
         if let Some(snapshot) = writer.commit()? {
             self.inner.snapshot.store(Arc::new(snapshot));
+            #[cfg(feature = "hnsw")]
+            self.inner.build_graph_in_background(&mut writer);
         }
         Ok(self.inner.snapshot.load().seq)
     }
@@ -186,7 +201,8 @@ impl Engine {
         self.inner.verify(&mut progress)
     }
 
-    /// Rewrites the derived indexes without what is dead. The store's own free space is used again by later writes;
+    /// Rewrites the derived indexes without what is dead; with the graph backend, returns once the graph is there, which
+    /// otherwise is built in the background while the exact scan answers. The store's own free space is used again by later writes;
     /// [`EngineBuilder::compact_store`] gives it back to the file system.
     ///
     /// # Errors

@@ -143,3 +143,34 @@ fn the_graph_backend_answers_like_the_scan_and_is_made_again_at_open() {
     drop(engine);
     assert_eq!(find(&open(), &scope, "red bird"), first);
 }
+
+#[cfg(feature = "hnsw")]
+#[test]
+fn a_large_graph_is_built_in_the_background_and_sees_only_what_is_committed() {
+    let folder = tempfile::tempdir().unwrap();
+    let vectors = crate::config::VectorConfig::Hnsw { m: 8, ef_construction: 20, ef_search: 50 };
+    let config = EngineConfig { vectors, ..EngineConfig::default() };
+    let builder = Engine::builder().config(config).embedder(Arc::new(WordEmbedder::new(128)));
+    let engine = builder.open(folder.path()).unwrap();
+    let scope = Scope::default();
+    let text = |i: usize| format!("a{} b{} c{} d{i}", i % 97, i % 89, i % 83);
+    let documents = |range: std::ops::Range<usize>| range.map(|i| Document::new(i.to_string(), text(i))).collect();
+    engine.upsert(&scope, documents(0..6000)).unwrap();
+    engine.commit().unwrap();
+    engine.upsert(&scope, documents(6000..6100)).unwrap(); // staged while the graph is built
+    engine.delete(&scope, &["7"]).unwrap();
+    let mut request = SearchRequest::new(text(7), 5).with_explanations();
+    request.mode = Mode::Dense;
+    let plan = || engine.search(&scope, &request).unwrap().plan;
+    assert_eq!(engine.compact().unwrap_err().kind(), ErrorKind::Conflict, "changes are staged");
+    let answer = engine.search(&scope, &request).unwrap();
+    assert_eq!((ids(&answer)[0], answer.visible), ("7", 6000));
+    engine.commit().unwrap();
+    engine.compact().unwrap();
+    assert_eq!(plan(), Some("graph"));
+    let answer = engine.search(&scope, &request).unwrap();
+    assert!(!ids(&answer).contains(&"7") && answer.visible == 6099, "{answer:?}");
+    let mut late = SearchRequest::new(text(6050), 1);
+    late.mode = Mode::Dense;
+    assert_eq!(engine.search(&scope, &late).unwrap().hits[0].score, 1.0);
+}

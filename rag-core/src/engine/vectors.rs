@@ -95,6 +95,23 @@ impl Vectors {
         }
     }
 
+    /// The graph to build now, if one is worth it.
+    #[cfg(feature = "hnsw")]
+    pub(super) fn start_build(&mut self) -> Option<crate::ann::HnswBuild> {
+        match self {
+            Vectors::Hnsw(index) if index.build_wanted() => Some(index.start_build()),
+            _ => None,
+        }
+    }
+
+    /// Uses a graph from the next publication on; `None`: its build failed or was given up.
+    #[cfg(feature = "hnsw")]
+    pub(super) fn install(&mut self, graph: Option<crate::ann::HnswGraph>) {
+        if let Vectors::Hnsw(index) = self {
+            index.install(graph);
+        }
+    }
+
     /// The sealed files, oldest first.
     pub(super) fn segments(&self) -> &[SegmentEntry] {
         match self {

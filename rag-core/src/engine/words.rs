@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use crate::config::LexicalConfig;
 use crate::error::{Error, Result};
 use crate::format::disk::Disk;
-use crate::lexical::{LexicalIndex, Opened, directory};
+use crate::lexical::{LexicalIndex, Opened};
 
 #[derive(Debug)]
 pub(super) struct Words {
@@ -59,10 +59,6 @@ impl Words {
     }
 
     fn open_index(&self) -> Result<Opened> {
-        if self.disk.is_watched() {
-            LexicalIndex::open(directory::watched(&self.path, &self.disk)?, &self.config)
-        } else {
-            LexicalIndex::open_folder(&self.path, &self.config)
-        }
+        LexicalIndex::open_folder(&self.path, &self.config, &self.disk)
     }
 }

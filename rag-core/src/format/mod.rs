@@ -41,12 +41,14 @@ pub(crate) enum FileKind {
     Manifest = 1,
     Segment = 2,
     Model = 3,
+    /// The lists of segments and files of the lexical index.
+    LexicalMeta = 4,
 }
 
 impl FileKind {
     fn codec(self) -> u8 {
         match self {
-            FileKind::Manifest => 1,
+            FileKind::Manifest | FileKind::LexicalMeta => 1,
             FileKind::Segment | FileKind::Model => 0,
         }
     }

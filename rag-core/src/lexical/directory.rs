@@ -1,7 +1,8 @@
-//! The index's files behind the seam where tests make the disk fail.
+//! The index's files: tantivy's own, with a checksum on the two that it writes without one (`meta.json` and
+//! `.managed.json`), and behind the seam where tests make the disk fail.
 
 use std::io::{self, BufWriter, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use tantivy::directory::error::{DeleteError, LockError, OpenReadError, OpenWriteError};
@@ -13,20 +14,22 @@ use tantivy::directory::{
 use super::error_of;
 use crate::error::Result;
 use crate::format::disk::Disk;
+use crate::format::{self, FileKind};
 
-/// The files of `path` on a disk that tests watch.
-pub(crate) fn watched(path: &Path, disk: &Disk) -> Result<Box<dyn Directory>> {
+/// The files of the folder `path`, which must exist.
+pub(crate) fn open(path: &Path, disk: &Disk) -> Result<Box<dyn Directory>> {
     let inner = MmapDirectory::open(path).map_err(|error| error_of("open the lexical index", error.into()))?;
-    Ok(Box::new(WatchedDirectory { inner, disk: disk.clone() }))
+    Ok(Box::new(IndexFiles { inner, path: path.to_owned(), disk: disk.clone() }))
 }
 
 #[derive(Debug, Clone)]
-struct WatchedDirectory {
+struct IndexFiles {
     inner: MmapDirectory,
+    path: PathBuf,
     disk: Disk,
 }
 
-impl Directory for WatchedDirectory {
+impl Directory for IndexFiles {
     fn get_file_handle(&self, path: &Path) -> Result<Arc<dyn FileHandle>, OpenReadError> {
         self.inner.get_file_handle(path)
     }
@@ -41,14 +44,25 @@ impl Directory for WatchedDirectory {
     fn open_write(&self, path: &Path) -> Result<WritePtr, OpenWriteError> {
         self.disk.step().map_err(|error| OpenWriteError::wrap_io_error(error, path.to_owned()))?;
         let inner = self.inner.open_write(path)?;
+        if !self.disk.is_watched() {
+            return Ok(inner);
+        }
         Ok(BufWriter::new(Box::new(WatchedFile { inner, disk: self.disk.clone() })))
     }
     fn atomic_read(&self, path: &Path) -> Result<Vec<u8>, OpenReadError> {
-        self.inner.atomic_read(path)
+        let file = self.inner.atomic_read(path)?;
+        let body = format::payload(&file, FileKind::LexicalMeta, true).map_err(|error| {
+            OpenReadError::wrap_io_error(io::Error::new(io::ErrorKind::InvalidData, error), path.to_owned())
+        })?;
+        Ok(body.to_vec())
     }
     fn atomic_write(&self, path: &Path, data: &[u8]) -> io::Result<()> {
-        self.disk.step()?;
-        self.inner.atomic_write(path, data)
+        let path = self.path.join(path);
+        self.disk.write_atomic(&path, FileKind::LexicalMeta, |out| out.write_all(data)).map_err(|error| {
+            let io = std::error::Error::source(&error).and_then(|source| source.downcast_ref::<io::Error>());
+            io::Error::new(io.map_or(io::ErrorKind::Other, io::Error::kind), error)
+        })?;
+        Ok(())
     }
     fn sync_directory(&self) -> io::Result<()> {
         self.disk.step()?;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 
-use tantivy::directory::{Directory, MmapDirectory};
+use tantivy::directory::Directory;
 use tantivy::index::{SegmentId, SegmentMeta};
 use tantivy::indexer::{IndexWriterOptions, LogMergePolicy, MergePolicy, NoMergePolicy};
 use tantivy::{FutureResult, Index, IndexReader, IndexSettings, IndexWriter, ReloadPolicy, TantivyError, Term};
@@ -17,6 +17,7 @@ use super::view::LexicalView;
 use super::{error_of, guarded};
 use crate::config::LexicalConfig;
 use crate::error::{Error, ErrorKind, Result};
+use crate::format::disk::Disk;
 use crate::types::{DocNum, Metadata};
 
 /// Share of deleted chunks from which on a segment is merged anew.
@@ -67,10 +68,8 @@ impl LexicalIndex {
     ///
     /// # Errors
     /// As [`LexicalIndex::open`].
-    pub(crate) fn open_folder(folder: &Path, config: &LexicalConfig) -> Result<Opened> {
-        let directory =
-            MmapDirectory::open(folder).map_err(|error| error_of("open the lexical index", error.into()))?;
-        LexicalIndex::open(Box::new(directory), config)
+    pub(crate) fn open_folder(folder: &Path, config: &LexicalConfig, disk: &Disk) -> Result<Opened> {
+        LexicalIndex::open(super::directory::open(folder, disk)?, config)
     }
 
     /// Opens the index in `directory`, or makes an empty one where there is none. An index of another format, schema or

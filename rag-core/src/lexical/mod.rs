@@ -12,7 +12,7 @@
 //! precision, and equal scores are ranked by ascending [`ChunkId`](crate::ChunkId), however the chunks lie in segments.
 
 mod analyser;
-pub(crate) mod directory;
+mod directory;
 mod filter;
 mod index;
 mod query;

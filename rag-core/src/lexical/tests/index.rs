@@ -11,6 +11,7 @@ use tantivy::directory::{DirectoryLock, FileHandle, Lock, RamDirectory, WatchCal
 
 use super::{config, empty, open};
 use crate::error::ErrorKind;
+use crate::format::disk::Disk;
 use crate::lexical::{LexicalIndex, LexicalView, Opened};
 use crate::types::{Cancel, IdSet, Metadata};
 
@@ -170,16 +171,21 @@ fn another_language_needs_a_rebuild_and_an_unknown_one_is_refused() {
 #[test]
 fn a_second_writer_is_a_conflict() {
     let folder = tempfile::tempdir().unwrap();
-    let first = LexicalIndex::open_folder(folder.path(), &config("none")).unwrap();
-    let error = LexicalIndex::open_folder(folder.path(), &config("none")).unwrap_err();
+    let first = LexicalIndex::open_folder(folder.path(), &config("none"), &Disk::default()).unwrap();
+    let error = LexicalIndex::open_folder(folder.path(), &config("none"), &Disk::default()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Conflict);
     drop(first);
-    assert!(matches!(LexicalIndex::open_folder(folder.path(), &config("none")).unwrap(), Opened::Ready(_)));
+    assert!(matches!(
+        LexicalIndex::open_folder(folder.path(), &config("none"), &Disk::default()).unwrap(),
+        Opened::Ready(_)
+    ));
 }
 
 /// Files of an index with two segments and a deletion.
 fn index_in(folder: &Path) -> Vec<PathBuf> {
-    let Opened::Ready(mut index) = LexicalIndex::open_folder(folder, &config("none")).unwrap() else { panic!() };
+    let Opened::Ready(mut index) = LexicalIndex::open_folder(folder, &config("none"), &Disk::default()).unwrap() else {
+        panic!()
+    };
     for doc in 0..4 {
         add(&mut index, doc, "glacier ice");
         index.commit(doc).unwrap();
@@ -212,7 +218,7 @@ fn damage_is_noticed() {
                 Some(damaged) => std::fs::write(file, damaged).unwrap(),
                 None => std::fs::remove_file(file).unwrap(),
             }
-            match LexicalIndex::open_folder(folder.path(), &config("none")) {
+            match LexicalIndex::open_folder(folder.path(), &config("none"), &Disk::default()) {
                 Ok(Opened::Ready(index)) => {
                     let intact = index.verify().is_ok();
                     let answer = index.view().search(&"glacier".into(), 10, None, &Cancel::never());
