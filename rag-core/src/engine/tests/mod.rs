@@ -1,5 +1,7 @@
 #![allow(clippy::unwrap_used)]
 
+mod durability;
+
 use std::path::Path;
 use std::sync::Arc;
 
