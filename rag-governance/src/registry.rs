@@ -39,7 +39,7 @@ pub struct Prompts {
     pub passage: String,
 }
 
-/// Which model made a vector. Two vectors may be compared only if their identities are equal.
+/// Which model made a vector. Two vectors may be compared only if their identities are equal but for the name.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ModelIdentity {
     /// Name for people.
@@ -57,6 +57,19 @@ pub struct ModelIdentity {
 }
 
 impl ModelIdentity {
+    /// Whether both give the same vectors: all is equal but the name, which a moved folder changes.
+    ///
+    /// ```
+    /// # use rag_governance::*;
+    /// let one = ModelIdentity { name: "a".into(), quantization: Quantization::F32, source_hash: "00".into(),
+    ///     dimension: 384, pooling: Pooling::Mean, prompts: Prompts::default() };
+    /// assert!(one.gives_vectors_of(&ModelIdentity { name: "b".into(), ..one.clone() }));
+    /// assert!(!one.gives_vectors_of(&ModelIdentity { source_hash: "01".into(), ..one.clone() }));
+    /// ```
+    pub fn gives_vectors_of(&self, other: &ModelIdentity) -> bool {
+        *self == ModelIdentity { name: self.name.clone(), ..other.clone() }
+    }
+
     /// The fields in which two identities differ, as `field: this ≠ other`; empty when they are equal.
     ///
     /// ```

@@ -20,6 +20,7 @@
 
 mod error;
 pub mod metrics;
+pub mod random;
 pub mod significance;
 pub mod trec;
 

@@ -22,6 +22,7 @@ struct Cli {
 
 /// Where the data lies and whose it is.
 #[derive(Debug, Clone, Args)]
+#[allow(clippy::struct_field_names)] // the flag is `--data`
 struct Data {
     /// The data folder.
     #[arg(long, default_value = "rag-data")]
@@ -29,6 +30,21 @@ struct Data {
     /// The tenant.
     #[arg(long, default_value = rag_core::DEFAULT_TENANT)]
     tenant: String,
+    #[command(flatten)]
+    setup: Setup,
+}
+
+/// Which model and which settings.
+#[derive(Debug, Clone, Default, Args)]
+struct Setup {
+    /// The embedding model: a folder in the layout of sentence-transformers or a static model file; else what the
+    /// configuration says, else the bundled one.
+    #[arg(long)]
+    model: Option<PathBuf>,
+    /// A configuration file (TOML); else what RAG_CONFIG names. Variables such as RAG__ENGINE__FUSION__DEPTH=200 win
+    /// over it.
+    #[arg(long)]
+    config: Option<PathBuf>,
 }
 
 /// What is asked.
@@ -105,8 +121,32 @@ enum Command {
         #[command(flatten)]
         data: Data,
     },
-    /// The models at hand.
-    Models,
+    /// Make a static model out of a BERT model: no neural network to run, one small file. Takes some minutes.
+    #[cfg(feature = "distill")]
+    Distill {
+        /// The folder of the BERT model, in the layout of sentence-transformers.
+        folder: PathBuf,
+        /// The file to write.
+        #[arg(long)]
+        out: PathBuf,
+        /// Name of the new model; else that of the file.
+        #[arg(long)]
+        name: Option<String>,
+        /// Length of its vectors.
+        #[arg(long)]
+        dimension: Option<usize>,
+        /// Weight of its dense run in the default fusion, 0 to 1.
+        #[arg(long)]
+        dense_weight: Option<f32>,
+        /// Seed of the synthetic texts.
+        #[arg(long)]
+        seed: Option<u64>,
+    },
+    /// The models at hand: the bundled one, and the configured one.
+    Models {
+        #[command(flatten)]
+        setup: Setup,
+    },
 }
 
 fn main() -> ExitCode {
@@ -122,7 +162,16 @@ fn main() -> ExitCode {
         Command::Stats { data } => commands::maintain::stats(output, &data),
         Command::Verify { data } => commands::maintain::verify(output, &data),
         Command::Compact { data } => commands::maintain::compact(output, &data),
-        Command::Models => commands::maintain::models(output),
+        #[cfg(feature = "distill")]
+        Command::Distill { folder, out, name, dimension, dense_weight, seed } => {
+            let name = name.or_else(|| Some(out.file_stem()?.to_string_lossy().into_owned()));
+            let mut options = rag_core::embed::DistillOptions::new(name.unwrap_or_default());
+            options.dimension = dimension.unwrap_or(options.dimension);
+            options.dense_weight = dense_weight.unwrap_or(options.dense_weight);
+            options.seed = seed.unwrap_or(options.seed);
+            commands::distill::run(output, &folder, &out, &options)
+        }
+        Command::Models { setup } => commands::maintain::models(output, &setup),
     };
     match done {
         Ok(code) => ExitCode::from(code),

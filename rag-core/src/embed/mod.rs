@@ -1,5 +1,12 @@
 //! Text to vectors: the [`Embedder`] trait and the models behind it.
 
+#[cfg(feature = "candle")]
+mod candle;
+mod device;
+#[cfg(feature = "distill")]
+mod distill;
+mod load;
+mod pooling;
 mod static_model;
 mod wordpiece;
 
@@ -10,6 +17,12 @@ use rag_governance::ModelIdentity;
 use crate::error::{Error, Result};
 use crate::types::Cancel;
 
+#[cfg(feature = "candle")]
+pub use candle::TransformerModel;
+pub use device::Device;
+#[cfg(feature = "distill")]
+pub use distill::{DistillOptions, distill};
+pub use load::{ModelOptions, load};
 pub use static_model::StaticModel;
 
 /// Which side of retrieval a text is on: some models prefix the two differently.
@@ -49,7 +62,8 @@ impl Embeddings {
     }
 }
 
-/// An embedding model. Implementations are deterministic: the same text gives the same vector, alone or in a batch.
+/// An embedding model. Implementations are deterministic: the same text gives the same vector, alone or in a batch (to
+/// the rounding of its last bits where the model computes in floats).
 pub trait Embedder: Send + Sync + fmt::Debug {
     /// Which model this is; vectors of different identities are never mixed.
     fn identity(&self) -> &ModelIdentity;

@@ -10,6 +10,7 @@ use rag_governance::{ModelIdentity, Pooling, Prompts, Quantization};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
+use super::pooling::normalize;
 use super::wordpiece::WordPiece;
 use super::{Embedder, Embeddings, TextKind};
 use crate::error::{Error, Result};
@@ -36,9 +37,56 @@ impl std::fmt::Debug for StaticModel {
 }
 
 #[derive(Deserialize)]
+#[cfg_attr(feature = "distill", derive(serde::Serialize))]
 struct Description {
     name: String,
     dense_weight: f32,
+}
+
+/// A model on its way into a file.
+#[cfg(feature = "distill")]
+pub(super) struct Table {
+    description: Description,
+    dimension: usize,
+    pieces: Vec<String>,
+    scales: Vec<f32>,
+    codes: Vec<i8>,
+}
+
+#[cfg(feature = "distill")]
+impl Table {
+    /// Rows of `dimension` values, one for each piece, as int8 with a scale for each row.
+    pub(super) fn quantise(
+        name: String,
+        dense_weight: f32,
+        pieces: &[String],
+        rows: &[f32],
+        dimension: usize,
+    ) -> Table {
+        let (mut scales, mut codes) = (Vec::with_capacity(pieces.len()), Vec::with_capacity(rows.len()));
+        for row in rows.chunks_exact(dimension) {
+            let scale = row.iter().fold(0f32, |most, value| most.max(value.abs())) / 127.0;
+            scales.push(scale);
+            codes.extend(row.iter().map(|value| if scale > 0.0 { (value / scale).round() as i8 } else { 0 }));
+        }
+        Table { description: Description { name, dense_weight }, dimension, pieces: pieces.to_vec(), scales, codes }
+    }
+
+    /// The payload of the model file.
+    pub(super) fn encode(&self) -> Result<Vec<u8>> {
+        let description = serde_json::to_vec(&self.description)
+            .map_err(|error| Error::internal("the description cannot be encoded").with_source(error))?;
+        let vocabulary = self.pieces.join("\n");
+        let mut out = Vec::with_capacity(self.codes.len() + vocabulary.len() + self.scales.len() * 4 + 256);
+        for number in [self.dimension, self.pieces.len(), description.len(), vocabulary.len()] {
+            out.extend_from_slice(&(number as u32).to_le_bytes());
+        }
+        out.extend_from_slice(&description);
+        out.extend_from_slice(vocabulary.as_bytes());
+        self.scales.iter().for_each(|scale| out.extend_from_slice(&scale.to_le_bytes()));
+        out.extend(self.codes.iter().map(|&code| code as u8));
+        Ok(out)
+    }
 }
 
 impl StaticModel {
@@ -111,12 +159,7 @@ impl StaticModel {
                 *sum += scale * f32::from(code);
             }
         });
-        let length = out.iter().map(|&x| f64::from(x) * f64::from(x)).sum::<f64>().sqrt();
-        if length > 0.0 {
-            for x in out {
-                *x = (f64::from(*x) / length) as f32;
-            }
-        }
+        normalize(out);
     }
 }
 

@@ -266,7 +266,7 @@ impl Writer {
 fn refuse_other_model(store: &StoreView, embedder: &dyn Embedder) -> Result<()> {
     let Some(stored) = store.model()? else { return Ok(()) };
     let given = embedder.identity();
-    if stored == *given {
+    if stored.gives_vectors_of(given) {
         return Ok(());
     }
     Err(Error::new(

@@ -17,7 +17,6 @@
 //! # Ok::<(), rag_ltr::Error>(())
 //! ```
 
-mod random;
 mod resample;
 mod student;
 

@@ -1,7 +1,7 @@
 //! Tests that draw from the differences themselves and take no distribution for granted.
 
 use crate::error::{Error, Result};
-use crate::significance::random::SplitMix64;
+use crate::random::SplitMix64;
 use crate::significance::{differences, mean};
 
 /// How samples are drawn. Equal settings and input give equal answers, on every machine.
@@ -120,7 +120,7 @@ pub fn randomization_test(a: &[f64], b: &[f64], resampling: Resampling) -> Resul
     let mut draw = || {
         let mut bits = 0;
         is_extreme(&mut |at| {
-            bits = if at % 64 == 0 { random.next() } else { bits >> 1 };
+            bits = if at % 64 == 0 { random.next_u64() } else { bits >> 1 };
             bits & 1 == 1
         })
     };

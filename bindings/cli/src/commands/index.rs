@@ -25,7 +25,7 @@ pub(crate) fn run(
     let scope = data.scope()?;
     let options = ReadOptions { text_field, follow_links, ..ReadOptions::default() };
     let reader = readers::read(path, options)?; // a wrong path is told before a data folder is made
-    let engine = Engine::open(&data.data)?;
+    let engine = data.setup.builder()?.open(&data.data)?;
     let (report, read, refused) = fill(output, &engine, &scope, reader)?;
     for skipped in read.failures() {
         output.note(format!("skipped {skipped}"));

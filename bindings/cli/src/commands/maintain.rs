@@ -1,12 +1,12 @@
 //! `rag stats`, `rag verify`, `rag compact` and `rag models`.
 
 use anyhow::Result;
-use rag_core::Engine;
-use rag_core::embed::{Embedder as _, StaticModel};
-use serde_json::json;
+use rag_core::embed::{Embedder, StaticModel};
+use rag_core::engine::EngineBuilder;
+use serde_json::{Value as Json, json};
 
-use crate::Data;
 use crate::ui::{Output, exit, progress::Progress, table};
+use crate::{Data, Setup};
 
 pub(crate) fn stats(output: Output, data: &Data) -> Result<u8> {
     let stats = data.open()?.stats(&data.scope()?)?;
@@ -41,7 +41,7 @@ pub(crate) fn stats(output: Output, data: &Data) -> Result<u8> {
 }
 
 pub(crate) fn verify(output: Output, data: &Data) -> Result<u8> {
-    let engine = data.open_with(Engine::builder().check_store())?;
+    let engine = data.open_with(EngineBuilder::check_store)?;
     let progress = Progress::new(output, "documents", Some(engine.stats(&data.scope()?)?.documents_total));
     let report = engine.verify(|| progress.advance(1))?;
     drop(progress);
@@ -56,7 +56,7 @@ pub(crate) fn verify(output: Output, data: &Data) -> Result<u8> {
 pub(crate) fn compact(output: Output, data: &Data) -> Result<u8> {
     let scope = data.scope()?;
     let before = data.open()?.stats(&scope)?.bytes;
-    let engine = data.open_with(Engine::builder().compact_store())?;
+    let engine = data.open_with(EngineBuilder::compact_store)?;
     engine.compact()?;
     let after = engine.stats(&scope)?.bytes;
     let total = |bytes: rag_core::engine::DiskBytes| bytes.store + bytes.lexical + bytes.vectors;
@@ -65,10 +65,37 @@ pub(crate) fn compact(output: Output, data: &Data) -> Result<u8> {
     Ok(exit::OK)
 }
 
-pub(crate) fn models(output: Output) -> Result<u8> {
-    let model = StaticModel::bundled()?;
-    let answer =
-        json!({"models": [{"identity": model.identity(), "dense_weight": model.dense_weight(), "bundled": true}]});
-    output.answer(&answer, |_| format!("{}, bundled; dense weight {}", model.identity(), model.dense_weight()))?;
+pub(crate) fn models(output: Output, setup: &Setup) -> Result<u8> {
+    let bundled = StaticModel::bundled()?;
+    let mut models = vec![describe(&bundled, true)];
+    let settings = setup.settings()?;
+    if settings.model.path.is_some() {
+        models.push(describe(&*settings.embedder()?, false));
+    }
+    output.answer(&json!({"models": models}), |_| {
+        let rows: Vec<Vec<String>> = models.iter().map(row).collect();
+        table::render(&["model", "numbers", "dimensions", "pooling", "dense weight", "sha256", "bundled"], &rows)
+    })?;
     Ok(exit::OK)
+}
+
+fn describe(model: &dyn Embedder, bundled: bool) -> Json {
+    json!({"identity": model.identity(), "dense_weight": model.dense_weight(), "max_tokens": model.max_tokens(),
+        "bundled": bundled})
+}
+
+fn row(model: &Json) -> Vec<String> {
+    let identity = &model["identity"];
+    let text = |value: &Json| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let hash: String = text(&identity["source_hash"]).chars().take(12).collect();
+    let dense_weight = model["dense_weight"].as_f64().unwrap_or_default();
+    vec![
+        text(&identity["name"]),
+        text(&identity["quantization"]),
+        text(&identity["dimension"]),
+        text(&identity["pooling"]),
+        format!("{dense_weight:.2}"),
+        hash,
+        if model["bundled"] == true { "yes" } else { "no" }.to_owned(),
+    ]
 }

@@ -1,6 +1,8 @@
 //! One file a group of commands: arguments in, engine call, answer out.
 
 pub(crate) mod demo;
+#[cfg(feature = "distill")]
+pub(crate) mod distill;
 pub(crate) mod index;
 pub(crate) mod maintain;
 pub(crate) mod search;
@@ -8,8 +10,24 @@ pub(crate) mod search;
 use anyhow::Result;
 use rag_core::engine::EngineBuilder;
 use rag_core::{Engine, Error, ErrorKind, Scope};
+use rag_runtime::Settings;
 
-use crate::Data;
+use crate::{Data, Setup};
+
+impl Setup {
+    /// The settings of file and environment, under the arguments.
+    fn settings(&self) -> Result<Settings> {
+        let mut settings = Settings::from_environment(self.config.as_deref())?;
+        if let Some(model) = &self.model {
+            settings.model.path = Some(model.clone());
+        }
+        Ok(settings)
+    }
+
+    fn builder(&self) -> Result<EngineBuilder> {
+        Ok(self.settings()?.builder()?)
+    }
+}
 
 impl Data {
     fn scope(&self) -> Result<Scope> {
@@ -18,14 +36,14 @@ impl Data {
 
     /// Opens a folder that is there; a wrong path makes no empty one.
     fn open(&self) -> Result<Engine> {
-        self.open_with(Engine::builder())
+        self.open_with(|builder| builder)
     }
 
-    fn open_with(&self, builder: EngineBuilder) -> Result<Engine> {
+    fn open_with(&self, change: impl FnOnce(EngineBuilder) -> EngineBuilder) -> Result<Engine> {
         if !self.data.join("store.redb").exists() {
             let message = format!("{} holds no data; index something there first", self.data.display());
             return Err(Error::new(ErrorKind::NotFound, message).into());
         }
-        Ok(builder.open(&self.data)?)
+        Ok(change(self.setup.builder()?).open(&self.data)?)
     }
 }

@@ -1,0 +1,275 @@
+//! BERT encoders by candle, from a folder in the layout of sentence-transformers, without touching the network.
+
+mod folder;
+
+use std::path::Path;
+
+use candle_core::{DType, Tensor};
+use candle_nn::VarBuilder;
+use candle_transformers::models::bert::{BertModel, Config};
+use rag_governance::{ModelIdentity, Quantization};
+use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
+use tokenizers::{PostProcessor, Tokenizer};
+
+use super::pooling::{normalize, pool};
+use super::{Device, Embedder, Embeddings, ModelOptions, TextKind};
+use crate::error::{Error, ErrorKind, Result};
+use crate::types::Cancel;
+use folder::ModelFolder;
+
+/// Tokens of one batch, padding included: enough for the matrix kernels, little enough for the caches.
+const BATCH_TOKENS: usize = 2048;
+
+/// A transformer encoder (BERT; Devlin et al. 2019) with mean, CLS or last-token pooling.
+///
+/// Reads `config.json`, `tokenizer.json` and `model.safetensors`, and where they are there `modules.json`,
+/// `sentence_bert_config.json`, `config_sentence_transformers.json` (prompts) and the pooling's `config.json`. A text
+/// has the same vector alone as in a batch, but for the rounding of its last bits.
+///
+/// ```no_run
+/// use rag_core::embed::{Embedder, ModelOptions, TextKind, TransformerModel};
+/// use rag_core::Cancel;
+/// let model = TransformerModel::load("models/all-MiniLM-L6-v2".as_ref(), &ModelOptions::new())?;
+/// let embedded = model.embed(&["a question"], TextKind::Query, &Cancel::never())?;
+/// assert_eq!(embedded.dimension, model.dimension());
+/// # Ok::<(), rag_core::Error>(())
+/// ```
+pub struct TransformerModel {
+    identity: ModelIdentity,
+    network: BertModel,
+    device: candle_core::Device,
+    tokenizer: Tokenizer,
+    /// Most tokens of a text, special ones included, and how many special ones there are.
+    max_tokens: usize,
+    special_tokens: usize,
+    lower_case: bool,
+    /// Tokens at the front that take no part in the mean: the prompts', where the model leaves them out.
+    skip: Skip,
+}
+
+#[derive(Debug, Default, Clone, Copy)]
+struct Skip {
+    query: usize,
+    passage: usize,
+}
+
+impl std::fmt::Debug for TransformerModel {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("TransformerModel").field("identity", &self.identity).finish_non_exhaustive()
+    }
+}
+
+/// The tokens of a text as the network reads them.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct TokenIds {
+    pub(crate) ids: Vec<u32>,
+    pub(crate) truncated: bool,
+}
+
+impl TransformerModel {
+    /// Loads the model in `folder`.
+    ///
+    /// # Errors
+    /// `NotFound` for a file that is missing, `InvalidArgument` or `Corruption` for one that is wrong, `Unsupported` for
+    /// a network, pooling or device that this build does not have; each names the file and what it would take.
+    pub fn load(folder: &Path, options: &ModelOptions) -> Result<TransformerModel> {
+        let device = open(options.device)?;
+        let files = ModelFolder::read(folder, options)?;
+        let wrong = |file: &str, error: &dyn std::fmt::Display| {
+            Error::invalid(format!("{file} of the model in {} is not understood: {error}", folder.display()))
+        };
+        let config: Config =
+            serde_json::from_slice(&files.config).map_err(|error| wrong("config.json", &error).with_source(error))?;
+        check_shape(&config).map_err(|problem| wrong("config.json", &problem))?;
+        let network = VarBuilder::from_buffered_safetensors(files.weights, DType::F32, &device)
+            .and_then(|weights| BertModel::load(weights, &config))
+            .map_err(|error| {
+                let message = format!("model.safetensors in {} does not fit its config.json", folder.display());
+                Error::corruption(message).with_source(error)
+            })?;
+        let mut tokenizer = Tokenizer::from_bytes(&files.tokenizer).map_err(|error| wrong("tokenizer.json", &error))?;
+        tokenizer.with_padding(None);
+        tokenizer.with_truncation(None).map_err(|error| wrong("tokenizer.json", &error))?;
+        let highest = tokenizer.get_vocab(true).into_values().max().unwrap_or(0) as usize;
+        if highest >= config.vocab_size {
+            let problem = format!("it has the token {highest}, the network {}", config.vocab_size);
+            return Err(wrong("tokenizer.json", &problem));
+        }
+        let special_tokens = tokenizer.get_post_processor().map_or(0, |processor| processor.added_tokens(false));
+        let mut model = TransformerModel {
+            identity: ModelIdentity {
+                name: files.name,
+                quantization: Quantization::F32,
+                source_hash: files.source_hash,
+                dimension: config.hidden_size,
+                pooling: files.pooling,
+                prompts: files.prompts,
+            },
+            network,
+            device,
+            tokenizer,
+            max_tokens: files.max_tokens,
+            special_tokens,
+            lower_case: files.lower_case,
+            skip: Skip::default(),
+        };
+        if !files.include_prompt {
+            let query = model.prompt_tokens(&model.identity.prompts.query)?;
+            model.skip = Skip { query, passage: model.prompt_tokens(&model.identity.prompts.passage)? };
+        }
+        Ok(model)
+    }
+
+    /// The tokens of a prompt with the special ones before it, or 0 for no prompt.
+    fn prompt_tokens(&self, prompt: &str) -> Result<usize> {
+        Ok(if prompt.is_empty() { 0 } else { self.tokenize(prompt)?.ids.len().saturating_sub(1) })
+    }
+
+    /// The tokens of `text` with the special ones, cut to the limit of the model.
+    pub(crate) fn tokenize(&self, text: &str) -> Result<TokenIds> {
+        let mut encoding = if self.lower_case {
+            self.tokenizer.encode_fast(text.to_lowercase(), false)
+        } else {
+            self.tokenizer.encode_fast(text, false)
+        }
+        .map_err(|error| tokenizer_error(&error))?;
+        let room = self.max_tokens.saturating_sub(self.special_tokens);
+        let truncated = encoding.len() > room;
+        if truncated {
+            encoding.truncate(room, 0, tokenizers::TruncationDirection::Right);
+        }
+        let encoding = self.tokenizer.post_process(encoding, None, true).map_err(|error| tokenizer_error(&error))?;
+        Ok(TokenIds { ids: encoding.get_ids().to_vec(), truncated })
+    }
+
+    /// The tokeniser as its own file describes it.
+    #[cfg(feature = "distill")]
+    pub(crate) fn describe_tokenizer(&self) -> Result<serde_json::Value> {
+        let text = self.tokenizer.to_string(false).map_err(|error| tokenizer_error(&error))?;
+        serde_json::from_str(&text).map_err(|error| tokenizer_error(&error.into()))
+    }
+
+    /// Runs the network over texts of similar length and gives each one's outputs (`tokens × dimension`) to `each`, with
+    /// its position in `texts`.
+    pub(crate) fn outputs(
+        &self,
+        texts: &[TokenIds],
+        cancel: &Cancel,
+        mut each: impl FnMut(usize, &[f32]),
+    ) -> Result<()> {
+        let dimension = self.identity.dimension;
+        for batch in batches(texts) {
+            cancel.check()?;
+            let longest = batch.iter().map(|&at| texts[at].ids.len()).max().unwrap_or(0);
+            let outputs = self.run(texts, &batch, longest).map_err(|error| {
+                Error::internal(format!("the model `{}` failed: {error}", self.identity.name)).with_source(error)
+            })?;
+            for (&at, rows) in batch.iter().zip(outputs.chunks_exact(longest * dimension)) {
+                each(at, &rows[..texts[at].ids.len() * dimension]);
+            }
+        }
+        Ok(())
+    }
+
+    /// The outputs of one batch, padded to `longest`.
+    fn run(&self, texts: &[TokenIds], batch: &[usize], longest: usize) -> candle_core::Result<Vec<f32>> {
+        let shape = (batch.len(), longest);
+        let (mut ids, mut mask) = (Vec::with_capacity(batch.len() * longest), Vec::new());
+        for &at in batch {
+            let text = &texts[at].ids;
+            ids.extend_from_slice(text);
+            ids.resize(ids.len() + longest - text.len(), 0);
+            mask.resize(mask.len() + text.len(), 1u32);
+            mask.resize(ids.len(), 0);
+        }
+        let ids = Tensor::from_vec(ids, shape, &self.device)?;
+        let mask = Tensor::from_vec(mask, shape, &self.device)?;
+        let outputs = self.network.forward(&ids, &ids.zeros_like()?, Some(&mask))?;
+        outputs.flatten_all()?.to_vec1()
+    }
+}
+
+impl Embedder for TransformerModel {
+    fn identity(&self) -> &ModelIdentity {
+        &self.identity
+    }
+
+    fn max_tokens(&self) -> Option<usize> {
+        let prompts = self.skip.query.max(self.skip.passage);
+        Some(self.max_tokens.saturating_sub(self.special_tokens + prompts))
+    }
+
+    fn token_starts(&self, text: &str) -> Result<Vec<u32>> {
+        let encoding = self.tokenizer.encode(text, false).map_err(|error| tokenizer_error(&error))?;
+        Ok(encoding.get_offsets().iter().map(|&(start, _)| start as u32).collect())
+    }
+
+    fn embed(&self, texts: &[&str], kind: TextKind, cancel: &Cancel) -> Result<Embeddings> {
+        let dimension = self.identity.dimension;
+        let (prompt, skip) = match kind {
+            TextKind::Query => (&self.identity.prompts.query, self.skip.query),
+            TextKind::Passage => (&self.identity.prompts.passage, self.skip.passage),
+        };
+        let tokenize = |text: &&str| {
+            cancel.check()?;
+            if prompt.is_empty() { self.tokenize(text) } else { self.tokenize(&[prompt.as_str(), text].concat()) }
+        };
+        let tokens = texts.par_iter().map(tokenize).collect::<Result<Vec<TokenIds>>>()?;
+        let mut vectors = vec![0f32; texts.len() * dimension];
+        self.outputs(&tokens, cancel, |at, outputs| {
+            let mut vector = pool(outputs, dimension, self.identity.pooling, skip);
+            normalize(&mut vector);
+            if let Some(row) = vectors.get_mut(at * dimension..(at + 1) * dimension) {
+                row.copy_from_slice(&vector);
+            }
+        })?;
+        let truncated = tokens.iter().map(|text| text.truncated).collect();
+        Ok(Embeddings { dimension, vectors, truncated })
+    }
+}
+
+/// Positions of the texts, longest first, in groups of at most [`BATCH_TOKENS`] tokens with the padding.
+fn batches(texts: &[TokenIds]) -> Vec<Vec<usize>> {
+    let mut order: Vec<usize> = (0..texts.len()).filter(|&at| !texts[at].ids.is_empty()).collect();
+    order.sort_by_key(|&at| (std::cmp::Reverse(texts[at].ids.len()), at));
+    let mut batches: Vec<Vec<usize>> = Vec::new();
+    for at in order {
+        match batches.last_mut() {
+            Some(batch) if (batch.len() + 1) * texts[batch[0]].ids.len() <= BATCH_TOKENS => batch.push(at),
+            _ => batches.push(vec![at]),
+        }
+    }
+    batches
+}
+
+/// What the network would otherwise answer with a panic or nonsense.
+fn check_shape(config: &Config) -> std::result::Result<(), String> {
+    let Config { hidden_size, num_attention_heads: heads, vocab_size, .. } = *config;
+    if heads == 0 || hidden_size == 0 || vocab_size == 0 || !hidden_size.is_multiple_of(heads) {
+        return Err(format!("`hidden_size` {hidden_size} and `num_attention_heads` {heads} do not fit each other"));
+    }
+    Ok(())
+}
+
+fn open(device: Device) -> Result<candle_core::Device> {
+    let without = |feature: &str| {
+        Error::new(ErrorKind::Unsupported, format!("the device {device} needs a build with the feature `{feature}`"))
+    };
+    let opened = match device {
+        Device::Cpu => return Ok(candle_core::Device::Cpu),
+        Device::Cuda(_) if !cfg!(feature = "cuda") => return Err(without("cuda")),
+        Device::Metal(_) if !cfg!(feature = "metal") => return Err(without("metal")),
+        Device::Cuda(number) => candle_core::Device::new_cuda(number),
+        Device::Metal(number) => candle_core::Device::new_metal(number),
+    };
+    opened.map_err(|error| {
+        Error::new(ErrorKind::Unavailable, format!("the device {device} does not open: {error}")).with_source(error)
+    })
+}
+
+fn tokenizer_error(error: &tokenizers::Error) -> Error {
+    Error::internal(format!("the tokeniser failed: {error}"))
+}
+
+#[cfg(test)]
+mod tests;

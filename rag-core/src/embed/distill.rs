@@ -1,0 +1,232 @@
+//! Static models out of transformers: one vector for each piece of a word, so that the sum over a text is close to what
+//! the transformer says of the text. No corpus and no judgments; `models/README.md` has the recipe and its figures.
+
+mod regress;
+mod texts;
+
+use std::path::Path;
+
+use rag_governance::Pooling;
+
+use super::candle::TokenIds;
+use super::pooling::{normalize, pool};
+use super::static_model::{StaticModel, Table};
+use super::{Embedder, TransformerModel};
+use crate::error::{Error, ErrorKind, Result};
+use crate::format::FileKind;
+use crate::format::disk::Disk;
+use crate::types::Cancel;
+use regress::{axes, ridge};
+use texts::{Vocabulary, synthetic};
+
+/// Constant of the weight `a / (a + p)` of a piece with probability `p` (Arora et al. 2017).
+const SIF: f64 = 3e-4;
+
+/// How a static model is made.
+#[non_exhaustive]
+#[derive(Debug, Clone, PartialEq)]
+pub struct DistillOptions {
+    /// Name of the model, for people.
+    pub name: String,
+    /// Length of its vectors; at most the transformer's. Default 256.
+    pub dimension: usize,
+    /// Weight of its dense run in the default fusion, in `[0, 1]`. Default 0.24.
+    pub dense_weight: f32,
+    /// Seed of the synthetic texts. Default 1.
+    pub seed: u64,
+}
+
+impl DistillOptions {
+    /// The settings of the bundled model, under another name.
+    pub fn new(name: impl Into<String>) -> Self {
+        DistillOptions { name: name.into(), dimension: 256, dense_weight: 0.24, seed: 1 }
+    }
+
+    /// Sets the length of the vectors.
+    #[must_use]
+    pub fn with_dimension(mut self, dimension: usize) -> Self {
+        self.dimension = dimension;
+        self
+    }
+
+    /// Sets the weight of the dense run.
+    #[must_use]
+    pub fn with_dense_weight(mut self, dense_weight: f32) -> Self {
+        self.dense_weight = dense_weight;
+        self
+    }
+
+    /// Sets the seed.
+    #[must_use]
+    pub fn with_seed(mut self, seed: u64) -> Self {
+        self.seed = seed;
+        self
+    }
+}
+
+/// Makes a static model out of `teacher` and writes it to `path`, whole or not at all. On one thread, so that one machine
+/// makes the same bytes each time; a model of the size of MiniLM takes some minutes. `progress` is called with the texts
+/// that are done and all of them.
+///
+/// # Errors
+/// `InvalidArgument` for an option out of range, `Unsupported` for a teacher that does not read text as uncased BERT
+/// does, `Cancelled`, failures of the disk.
+pub fn distill(
+    teacher: &TransformerModel,
+    options: &DistillOptions,
+    path: &Path,
+    cancel: &Cancel,
+    progress: &mut (dyn FnMut(usize, usize) + Send),
+) -> Result<StaticModel> {
+    validate(teacher, options)?;
+    let one = rayon::ThreadPoolBuilder::new().num_threads(1).build();
+    let one = one.map_err(|error| Error::internal(format!("no thread to compute in: {error}")).with_source(error))?;
+    let table = one.install(|| table(teacher, options, cancel, progress))?;
+    let payload = table.encode()?;
+    Disk::default().write_atomic(path, FileKind::Model, |out| out.write_all(&payload))?;
+    let file = std::fs::read(path).map_err(|error| Error::io("read", path, error))?;
+    StaticModel::from_bytes(&file)
+}
+
+fn validate(teacher: &TransformerModel, options: &DistillOptions) -> Result<()> {
+    let most = teacher.dimension();
+    if !(1..=most).contains(&options.dimension) {
+        return Err(Error::invalid(format!("`dimension` is {}; the teacher allows 1 to {most}", options.dimension)));
+    }
+    if !(0.0..=1.0).contains(&options.dense_weight) {
+        return Err(Error::invalid(format!("`dense_weight` is {}; give 0 to 1", options.dense_weight)));
+    }
+    if options.name.trim().is_empty() {
+        return Err(Error::invalid("`name` is empty; name the model"));
+    }
+    Ok(())
+}
+
+fn table(
+    teacher: &TransformerModel,
+    options: &DistillOptions,
+    cancel: &Cancel,
+    progress: &mut (dyn FnMut(usize, usize) + Send),
+) -> Result<Table> {
+    let dimension = teacher.dimension();
+    let vocabulary = Vocabulary::of(teacher)?;
+    let groups = synthetic(&vocabulary, options.seed);
+    let total = vocabulary.len() + groups.len();
+    let mut done = 0;
+    let mut told = || {
+        done += 1;
+        progress(done, total);
+    };
+
+    // What the teacher says of each piece alone, and of each synthetic text.
+    let alone: Vec<TokenIds> = (0..vocabulary.len()).map(|row| vocabulary.framed(&[row])).collect();
+    let mut prior = vec![0f32; vocabulary.len() * dimension];
+    teacher.outputs(&alone, cancel, |at, outputs| {
+        put(&mut prior, dimension, at, &pool(outputs, dimension, Pooling::Cls, 0));
+        told();
+    })?;
+    let framed: Vec<TokenIds> = groups.iter().map(|group| vocabulary.framed(group)).collect();
+    let mut targets = vec![0f32; groups.len() * dimension];
+    teacher.outputs(&framed, cancel, |at, outputs| {
+        let mut target = pool(outputs, dimension, Pooling::Mean, 0);
+        normalize(&mut target);
+        put(&mut targets, dimension, at, &target);
+        told();
+    })?;
+    centre(&mut prior, dimension);
+    centre(&mut targets, dimension);
+
+    let vectors = ridge(&groups, &targets, &prior, dimension, cancel)?;
+    let mut rows = axes(&vectors, dimension, options.dimension)?;
+    for (row, probability) in rows.chunks_exact_mut(options.dimension).zip(vocabulary.probabilities()) {
+        let weight = (SIF / (SIF + probability)) as f32;
+        for value in row {
+            *value *= weight;
+        }
+    }
+    Ok(Table::quantise(options.name.clone(), options.dense_weight, vocabulary.pieces(), &rows, options.dimension))
+}
+
+fn put(matrix: &mut [f32], dimension: usize, at: usize, row: &[f32]) {
+    if let Some(place) = matrix.get_mut(at * dimension..(at + 1) * dimension) {
+        place.copy_from_slice(row);
+    }
+}
+
+/// Takes the mean row from every row.
+fn centre(matrix: &mut [f32], dimension: usize) {
+    let mut mean = vec![0f64; dimension];
+    for row in matrix.chunks_exact(dimension) {
+        for (mean, &value) in mean.iter_mut().zip(row) {
+            *mean += f64::from(value);
+        }
+    }
+    let rows = (matrix.len() / dimension).max(1) as f64;
+    for row in matrix.chunks_exact_mut(dimension) {
+        for (value, mean) in row.iter_mut().zip(&mean) {
+            *value = (f64::from(*value) - mean / rows) as f32;
+        }
+    }
+}
+
+/// What the static model reads text by.
+fn refuse_other_tokenizers(problem: &str) -> Error {
+    Error::new(
+        ErrorKind::Unsupported,
+        format!(
+            "the tokeniser {problem}; static models are made of uncased BERT models with one token before a text and one after it"
+        ),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use crate::embed::{ModelOptions, TextKind};
+
+    fn teacher() -> TransformerModel {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/tiny-bert");
+        TransformerModel::load(&folder, &ModelOptions::new()).unwrap()
+    }
+
+    #[test]
+    fn the_same_bytes_each_time_and_a_model_that_knows_its_words() {
+        let folder = tempfile::tempdir().unwrap();
+        let (one, two) = (folder.path().join("one.ragm"), folder.path().join("two.ragm"));
+        let options = DistillOptions::new("tiny").with_dimension(8).with_dense_weight(0.5);
+        let mut seen = (0, 0);
+        let model = distill(&teacher(), &options, &one, &Cancel::never(), &mut |done, all| seen = (done, all)).unwrap();
+        let wide = rayon::ThreadPoolBuilder::new().num_threads(3).build().unwrap();
+        wide.install(|| distill(&teacher(), &options, &two, &Cancel::never(), &mut |_, _| ()).unwrap());
+        assert_eq!(std::fs::read(&one).unwrap(), std::fs::read(&two).unwrap());
+        assert!(seen.0 == seen.1 && seen.0 > 24, "{seen:?}");
+        assert_eq!((model.dimension(), model.dense_weight()), (8, 0.5));
+        let texts = ["the cat", "cat the", "unable", "zebra"];
+        let embedded = model.embed(&texts, TextKind::Passage, &Cancel::never()).unwrap();
+        assert_eq!(embedded.get(0), embedded.get(1), "a sum knows no order");
+        assert_ne!(embedded.get(0), embedded.get(2));
+        assert!(embedded.get(3).unwrap().iter().all(|&value| value == 0.0), "an unknown word");
+        let other = options.clone().with_seed(2);
+        distill(&teacher(), &other, &two, &Cancel::never(), &mut |_, _| ()).unwrap();
+        assert_ne!(std::fs::read(&one).unwrap(), std::fs::read(&two).unwrap());
+    }
+
+    #[test]
+    fn options_are_checked_and_a_stop_leaves_no_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("none.ragm");
+        let refused = |options: DistillOptions, cancel: &Cancel| {
+            distill(&teacher(), &options, &path, cancel, &mut |_, _| ()).unwrap_err()
+        };
+        let tiny = || DistillOptions::new("tiny").with_dimension(8);
+        let never = Cancel::never();
+        assert!(refused(tiny().with_dimension(17), &never).to_string().contains("`dimension`"));
+        assert!(refused(tiny().with_dense_weight(f32::NAN), &never).to_string().contains("`dense_weight`"));
+        assert!(refused(DistillOptions { name: " ".into(), ..tiny() }, &never).to_string().contains("`name`"));
+        let stopped = Cancel::never();
+        stopped.cancel();
+        assert_eq!(refused(tiny(), &stopped).kind(), ErrorKind::Cancelled);
+        assert!(!path.exists());
+    }
+}
