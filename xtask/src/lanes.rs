@@ -101,7 +101,7 @@ fn advisory_database() -> Option<PathBuf> {
 
 fn unit(runner: &mut Runner) -> Result<()> {
     Runner::heading("unit");
-    test(runner, "unit tests", &["--lib", "--bins"], false)?;
+    test(runner, "unit tests", &["--lib", "--bins"], false, &[])?;
     runner.step("documentation examples", "cargo", &["test", "--workspace", "--doc"])
 }
 
@@ -111,11 +111,11 @@ fn integration(runner: &mut Runner) -> Result<()> {
         runner.skip("integration tests", "no crate has a tests/ folder with a test in it");
         return Ok(());
     }
-    test(runner, "integration tests", &["--test", "*"], false)
+    test(runner, "integration tests", &["--test", "*"], false, &[])
 }
 
 /// Tests of the workspace by cargo-nextest where it is installed, else by cargo.
-fn test(runner: &mut Runner, name: &str, targets: &[&str], ignored: bool) -> Result<()> {
+fn test(runner: &mut Runner, name: &str, targets: &[&str], ignored: bool, environment: &[(&str, &str)]) -> Result<()> {
     let nextest = runner.has("cargo", &["nextest"]);
     let (front, back): (&[&str], &[&str]) = match (nextest, ignored) {
         (true, false) => (&["nextest", "run", "--workspace", "--no-fail-fast", "--no-tests", "warn"], &[]),
@@ -125,7 +125,7 @@ fn test(runner: &mut Runner, name: &str, targets: &[&str], ignored: bool) -> Res
         (false, false) => (&["test", "--workspace", "--no-fail-fast"], &[]),
         (false, true) => (&["test", "--workspace", "--no-fail-fast"], &["--", "--ignored"]),
     };
-    runner.step(name, "cargo", &[front, targets, back].concat())
+    runner.step_with(name, "cargo", &[front, targets, back].concat(), environment)
 }
 
 /// Whether any `tests/*.rs` belongs to a crate of the workspace (cargo fails when asked for none).
@@ -153,7 +153,15 @@ fn has_integration_tests(root: &Path) -> Result<bool> {
 
 fn extended(runner: &mut Runner, fuzz_minutes: u64) -> Result<()> {
     Runner::heading("extended");
-    test(runner, "slow tests", &["--lib", "--bins", "--tests"], true)?;
+    let minilm = tools::minilm(runner).map(|folder| folder.to_string_lossy().into_owned());
+    let environment = match &minilm {
+        Ok(folder) => vec![("RAG_TEST_MINILM", folder.as_str())],
+        Err(error) => {
+            runner.skip("tests with all-MiniLM-L6-v2", &format!("it could not be had: {error:#}"));
+            Vec::new()
+        }
+    };
+    test(runner, "slow tests", &["--lib", "--bins", "--tests"], true, &environment)?;
     fuzz(runner, fuzz_minutes)
 }
 

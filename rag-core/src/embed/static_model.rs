@@ -36,11 +36,19 @@ impl std::fmt::Debug for StaticModel {
     }
 }
 
+/// What a model file says of itself.
 #[derive(Deserialize)]
 #[cfg_attr(feature = "distill", derive(serde::Serialize))]
-struct Description {
-    name: String,
-    dense_weight: f32,
+pub(super) struct Description {
+    pub(super) name: String,
+    pub(super) dense_weight: f32,
+    /// The model that it was made of.
+    #[cfg(feature = "distill")]
+    #[serde(default)]
+    pub(super) source: String,
+    #[cfg(feature = "distill")]
+    #[serde(default)]
+    pub(super) licence: String,
 }
 
 /// A model on its way into a file.
@@ -56,20 +64,14 @@ pub(super) struct Table {
 #[cfg(feature = "distill")]
 impl Table {
     /// Rows of `dimension` values, one for each piece, as int8 with a scale for each row.
-    pub(super) fn quantise(
-        name: String,
-        dense_weight: f32,
-        pieces: &[String],
-        rows: &[f32],
-        dimension: usize,
-    ) -> Table {
+    pub(super) fn quantise(description: Description, pieces: &[String], rows: &[f32], dimension: usize) -> Table {
         let (mut scales, mut codes) = (Vec::with_capacity(pieces.len()), Vec::with_capacity(rows.len()));
         for row in rows.chunks_exact(dimension) {
             let scale = row.iter().fold(0f32, |most, value| most.max(value.abs())) / 127.0;
             scales.push(scale);
             codes.extend(row.iter().map(|value| if scale > 0.0 { (value / scale).round() as i8 } else { 0 }));
         }
-        Table { description: Description { name, dense_weight }, dimension, pieces: pieces.to_vec(), scales, codes }
+        Table { description, dimension, pieces: pieces.to_vec(), scales, codes }
     }
 
     /// The payload of the model file.
