@@ -105,6 +105,11 @@ enum Command {
         #[command(flatten)]
         data: Data,
     },
+    /// Measure how well the retrievers rank, on a test collection or from runs that are there already.
+    ///
+    /// The figures are over the queries with at least one relevant document (grade 1 or more); one without an answer
+    /// counts 0. Documents are left whole unless --whole-documents=false. Metrics and ties are those of trec_eval.
+    Eval(commands::eval::EvalArgs),
     /// The models at hand.
     Models,
 }
@@ -122,6 +127,7 @@ fn main() -> ExitCode {
         Command::Stats { data } => commands::maintain::stats(output, &data),
         Command::Verify { data } => commands::maintain::verify(output, &data),
         Command::Compact { data } => commands::maintain::compact(output, &data),
+        Command::Eval(args) => commands::eval::run(output, &args),
         Command::Models => commands::maintain::models(output),
     };
     match done {

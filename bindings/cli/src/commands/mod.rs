@@ -1,6 +1,7 @@
 //! One file a group of commands: arguments in, engine call, answer out.
 
 pub(crate) mod demo;
+pub(crate) mod eval;
 pub(crate) mod index;
 pub(crate) mod maintain;
 pub(crate) mod search;
