@@ -70,12 +70,11 @@ fn collection(output: Output, args: &EvalArgs, folder: &Path) -> Result<u8> {
         std::fs::create_dir_all(folder).map_err(|source| Error::io("make", folder, source))?;
     }
     let temporary;
-    let data = match &args.data {
-        Some(folder) => folder.as_path(),
-        None => {
-            temporary = tempfile::tempdir()?;
-            temporary.path()
-        }
+    let data = if let Some(folder) = &args.data {
+        folder.as_path()
+    } else {
+        temporary = tempfile::tempdir()?;
+        temporary.path()
     };
     let (start, scope) = (Instant::now(), Scope::default());
     let engine = open_engine(data, args)?;
@@ -227,7 +226,7 @@ impl Judged {
         has_baseline: bool,
     ) -> rag_core::Result<Self> {
         let judge = |(name, run): (String, &TrecRun)| {
-            let has_no_hit = |query: &str| run.get(query).is_none_or(|documents| documents.is_empty());
+            let has_no_hit = |query: &str| run.get(query).is_none_or(std::collections::BTreeMap::is_empty);
             let unanswered = qrels.iter().filter(|(query, _)| has_no_hit(query)).count();
             JudgedRun { name, evaluation: evaluate(qrels, run, metrics, MissingQueries::Zero), unanswered, p: None }
         };
@@ -270,14 +269,15 @@ impl Judged {
             row.extend(self.has_baseline.then(|| run.p.map_or_else(|| "—".to_owned(), p_value)));
             row
         });
-        let mut out = table::render(&header, &rows.collect::<Vec<_>>());
+        let mut notes = Vec::new();
         if let (true, Some(metric), Some(baseline)) = (self.has_baseline, self.metrics.first(), self.runs.first()) {
-            out += &format!("p: paired t-test of {metric} against {}\n", baseline.name);
+            notes.push(format!("p: paired t-test of {metric} against {}\n", baseline.name));
         }
-        for run in self.runs.iter().filter(|run| run.unanswered > 0) {
-            out += &format!("{}: {} queries have no answer and count 0\n", run.name, run.unanswered);
-        }
-        out
+        let unanswered = self.runs.iter().filter(|run| run.unanswered > 0);
+        notes.extend(
+            unanswered.map(|run| format!("{}: {} queries have no answer and count 0\n", run.name, run.unanswered)),
+        );
+        table::render(&header, &rows.collect::<Vec<_>>()) + &notes.concat()
     }
 
     fn to_json(&self, left_out: usize) -> Json {

@@ -22,8 +22,8 @@ pub(crate) fn read_run(path: &Path) -> Result<TrecRun> {
 /// # Errors
 /// As [`read_run`].
 pub(crate) fn read_qrels(path: &Path) -> Result<Qrels> {
-    let name = path.file_name().unwrap_or_default().to_string_lossy().to_lowercase();
-    let is_beir = name.trim_end_matches(".gz").ends_with(".tsv");
+    let plain = if path.extension().is_some_and(|it| it == "gz") { path.with_extension("") } else { path.to_owned() };
+    let is_beir = plain.extension().is_some_and(|it| it.eq_ignore_ascii_case("tsv"));
     parse(path, if is_beir { trec::read_beir_qrels } else { trec::read_qrels })
 }
 
