@@ -185,6 +185,13 @@ pub(crate) fn kind_of_io(error: &std::io::Error) -> ErrorKind {
     }
 }
 
+/// What is wrong with runs and judgments is wrong with the caller's input, whatever it is.
+impl From<rag_ltr::Error> for Error {
+    fn from(error: rag_ltr::Error) -> Self {
+        Error::invalid(error.to_string()).with_source(error)
+    }
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.message)?;

@@ -16,16 +16,15 @@ pub enum Error {
         problem: Box<Error>,
     },
     /// A line that has another shape than its format says.
-    #[error("{found} columns instead of {}; write `{layout}`", layout.split_whitespace().count())]
+    #[error("{found} columns instead of {}; write `{layout}`, separated by {separator}", layout.split_whitespace().count())]
     Columns {
         /// Number of columns found.
         found: usize,
         /// The columns of the format, separated by spaces.
         layout: &'static str,
+        /// What separates them in the file.
+        separator: &'static str,
     },
-    /// The first line of a BEIR file is a judgment, and as a header it would be lost.
-    #[error("the first line is a judgment; put the header `query-id corpus-id score`, with tabs, before it")]
-    Header,
     /// A score that no number can be read from.
     #[error("score `{value}` of document `{document}` is not a number; write one such as 12.5 or 1e-3")]
     Score {

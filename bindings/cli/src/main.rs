@@ -123,28 +123,12 @@ enum Command {
     },
     /// Make a static model out of a BERT model: no neural network to run, one small file. Takes some minutes.
     #[cfg(feature = "distill")]
-    Distill {
-        /// The folder of the BERT model, in the layout of sentence-transformers.
-        folder: PathBuf,
-        /// The file to write.
-        #[arg(long)]
-        out: PathBuf,
-        /// Name of the new model; else that of the file.
-        #[arg(long)]
-        name: Option<String>,
-        /// Length of its vectors.
-        #[arg(long)]
-        dimension: Option<usize>,
-        /// Weight of its dense run in the default fusion, 0 to 1.
-        #[arg(long)]
-        dense_weight: Option<f32>,
-        /// Seed of the synthetic texts.
-        #[arg(long)]
-        seed: Option<u64>,
-        /// Licence and attribution of the BERT model, kept in the file.
-        #[arg(long, default_value = "")]
-        licence: String,
-    },
+    Distill(commands::distill::DistillArgs),
+    /// Measure how well the retrievers rank, on a test collection or from runs that are there already.
+    ///
+    /// The figures are over the queries with at least one relevant document (grade 1 or more); one without an answer
+    /// counts 0. Documents are left whole unless --whole-documents=false. Metrics and ties are those of trec_eval.
+    Eval(commands::eval::EvalArgs),
     /// The models at hand: the bundled one, and the configured one.
     Models {
         #[command(flatten)]
@@ -166,14 +150,8 @@ fn main() -> ExitCode {
         Command::Verify { data } => commands::maintain::verify(output, &data),
         Command::Compact { data } => commands::maintain::compact(output, &data),
         #[cfg(feature = "distill")]
-        Command::Distill { folder, out, name, dimension, dense_weight, seed, licence } => {
-            let name = name.or_else(|| Some(out.file_stem()?.to_string_lossy().into_owned()));
-            let mut options = rag_core::embed::DistillOptions::new(name.unwrap_or_default()).with_licence(licence);
-            options.dimension = dimension.unwrap_or(options.dimension);
-            options.dense_weight = dense_weight.unwrap_or(options.dense_weight);
-            options.seed = seed.unwrap_or(options.seed);
-            commands::distill::run(output, &folder, &out, &options)
-        }
+        Command::Distill(args) => commands::distill::run(output, args),
+        Command::Eval(args) => commands::eval::run(output, &args),
         Command::Models { setup } => commands::maintain::models(output, &setup),
     };
     match done {

@@ -41,6 +41,22 @@ impl Qrels {
         self.queries.get(query)
     }
 
+    /// The queries with a relevant document, one of this grade or more, and all of their judgments: those that BEIR's
+    /// figures are over. For the others every ranking is worth 0.
+    ///
+    /// ```
+    /// let qrels = rag_ltr::trec::read_qrels("q1 0 d1 2\nq1 0 d2 0\nq2 0 d1 0\nq3 0 d1 1\n")?;
+    /// assert_eq!(qrels.clone().with_relevant(1).iter().map(|(query, _)| query).collect::<Vec<_>>(), ["q1", "q3"]);
+    /// assert_eq!(qrels.with_relevant(2).grade("q1", "d2"), Some(0));
+    /// # Ok::<(), rag_ltr::Error>(())
+    /// ```
+    #[must_use]
+    pub fn with_relevant(mut self, relevance_level: u32) -> Self {
+        let is_relevant = |&grade: &i32| i64::from(grade) >= i64::from(relevance_level);
+        self.queries.retain(|_, documents| documents.values().any(is_relevant));
+        self
+    }
+
     /// Every query, ascending, with its judged documents.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &BTreeMap<String, i32>)> {
         self.queries.iter().map(|(query, documents)| (query.as_str(), documents))

@@ -48,9 +48,20 @@ pub(crate) fn run(
     Ok(if failed > 0 { exit::SOME_SKIPPED } else { exit::OK })
 }
 
-/// Reads everything, stages it in batches and commits once. A document that the engine refuses is told by name and left
-/// out.
+/// Reads everything, stages it in batches and commits once; as [`stage`].
 pub(crate) fn fill(
+    output: Output,
+    engine: &Engine,
+    scope: &Scope,
+    reader: readers::Reader,
+) -> Result<(UpsertReport, ReadReport, Vec<String>)> {
+    let done = stage(output, engine, scope, reader)?;
+    engine.commit()?;
+    Ok(done)
+}
+
+/// Reads everything and stages it in batches. A document that the engine refuses is told by name and left out.
+pub(crate) fn stage(
     output: Output,
     engine: &Engine,
     scope: &Scope,
@@ -78,7 +89,6 @@ pub(crate) fn fill(
             break;
         }
     }
-    engine.commit()?;
     Ok((report, reader.into_report(), refused))
 }
 

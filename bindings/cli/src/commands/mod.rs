@@ -3,6 +3,7 @@
 pub(crate) mod demo;
 #[cfg(feature = "distill")]
 pub(crate) mod distill;
+pub(crate) mod eval;
 pub(crate) mod index;
 pub(crate) mod maintain;
 pub(crate) mod search;

@@ -6,13 +6,14 @@ use std::io::BufReader;
 use std::path::{Path, PathBuf};
 
 use flate2::bufread::MultiGzDecoder;
+use rag_core::ltr::metrics::Qrels;
 use rag_core::{Error, ErrorKind, Result};
 use serde_json::Value as Json;
 
 use super::input::{ByteLines, Input};
-use super::{ReadOptions, Reader};
+use super::{ReadOptions, Reader, trec};
 
-/// Largest line of the queries and judgments, in bytes.
+/// Largest line of the queries, in bytes.
 const MAX_LINE: u64 = 16 << 20;
 
 /// An opened test collection: queries and judgments in memory, the corpus to be read.
@@ -24,23 +25,34 @@ pub(crate) struct Beir {
     pub(crate) split: String,
     /// Text of each query by its id. All of the file, judged in this split or not.
     pub(crate) queries: BTreeMap<String, String>,
-    /// Grade of each judged document: query id → document id → grade.
-    pub(crate) qrels: BTreeMap<String, BTreeMap<String, i32>>,
+    /// The judgments of the queries with at least one relevant document, as BEIR's figures have it.
+    pub(crate) qrels: Qrels,
+    /// Number of queries that have judgments and no relevant document.
+    pub(crate) left_out: usize,
     corpus: PathBuf,
 }
 
 impl Beir {
     /// # Errors
-    /// `NotFound` for a missing file, `InvalidArgument` for a malformed line or several splits without `test`; the
-    /// message names the file and the line.
+    /// `NotFound` for a missing file, `InvalidArgument` for a malformed line, several splits without `test`, or judgments
+    /// of a query that has no text; the message names the file and the line.
     pub(crate) fn open(folder: &Path) -> Result<Self> {
         let corpus = either(folder, "corpus.jsonl")?;
         let queries = read_queries(&either(folder, "queries.jsonl")?)?;
         let (split, qrels_file) = choose_split(&folder.join("qrels"))?;
-        let qrels = read_qrels(&qrels_file)?;
+        let judged = trec::read_qrels(&qrels_file)?;
+        let judged_count = judged.len();
+        let qrels = judged.with_relevant(1);
+        if let Some((query, _)) = qrels.iter().find(|(query, _)| !queries.contains_key(*query)) {
+            let message = format!(
+                "{} judges the query `{query}`, of which the queries lack the text; add it or take its judgments out",
+                qrels_file.display()
+            );
+            return Err(Error::invalid(message));
+        }
         let canonical = folder.canonicalize().map_err(|source| Error::io("read", folder, source))?;
         let name = canonical.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        Ok(Beir { name, split, queries, qrels, corpus })
+        Ok(Beir { name, split, queries, left_out: judged_count - qrels.len(), qrels, corpus })
     }
 
     /// The documents, one at a time.
@@ -51,10 +63,9 @@ impl Beir {
         super::read(&self.corpus, ReadOptions::default())
     }
 
-    /// The queries that have judgments, in the order of their ids.
+    /// The queries with a relevant document and their texts, in the order of their ids.
     pub(crate) fn judged_queries(&self) -> impl Iterator<Item = (&str, &str)> {
-        let judged = self.queries.iter().filter(|(id, _)| self.qrels.contains_key(*id));
-        judged.map(|(id, text)| (id.as_str(), text.as_str()))
+        self.qrels.iter().filter_map(|(id, _)| Some((id, self.queries.get(id)?.as_str())))
     }
 }
 
@@ -104,7 +115,7 @@ fn lines_of(path: &Path) -> Result<ByteLines> {
 }
 
 /// Calls `each` with every line that is not blank; its error gets the file and the line number.
-fn for_each_line(path: &Path, mut each: impl FnMut(u64, &str) -> Result<(), String>) -> Result<()> {
+fn for_each_line(path: &Path, mut each: impl FnMut(&str) -> Result<(), String>) -> Result<()> {
     let mut lines = lines_of(path)?;
     while let Some(line) = lines.next_line() {
         let number = lines.number();
@@ -112,7 +123,7 @@ fn for_each_line(path: &Path, mut each: impl FnMut(u64, &str) -> Result<(), Stri
         let line = line.and_then(super::text::utf8).map_err(|problem| at(&problem.to_string()))?;
         let line = line.strip_prefix('\u{feff}').unwrap_or(&line);
         if !line.trim().is_empty() {
-            each(number, line).map_err(|message| at(&message))?;
+            each(line).map_err(|message| at(&message))?;
         }
     }
     Ok(())
@@ -120,7 +131,7 @@ fn for_each_line(path: &Path, mut each: impl FnMut(u64, &str) -> Result<(), Stri
 
 fn read_queries(path: &Path) -> Result<BTreeMap<String, String>> {
     let mut queries = BTreeMap::new();
-    for_each_line(path, |_, line| {
+    for_each_line(path, |line| {
         let query: Json = serde_json::from_str(line).map_err(|error| format!("malformed: {error}"))?;
         let id = match query.get("_id") {
             Some(Json::String(id)) => id.clone(),
@@ -134,25 +145,4 @@ fn read_queries(path: &Path) -> Result<BTreeMap<String, String>> {
         }
     })?;
     Ok(queries)
-}
-
-/// `query-id<tab>corpus-id<tab>score`, with or without that header.
-fn read_qrels(path: &Path) -> Result<BTreeMap<String, BTreeMap<String, i32>>> {
-    let mut qrels: BTreeMap<String, BTreeMap<String, i32>> = BTreeMap::new();
-    for_each_line(path, |number, line| {
-        let fields: Vec<&str> = line.split('\t').map(str::trim).collect();
-        let [query, document, grade] = fields[..] else {
-            return Err(format!("{} fields instead of query, document and grade, parted by tabs", fields.len()));
-        };
-        let grade: i32 = match grade.parse() {
-            Ok(grade) => grade,
-            Err(_) if number == 1 => return Ok(()),
-            Err(_) => return Err(format!("the grade `{grade}` is not a whole number")),
-        };
-        match qrels.entry(query.to_owned()).or_default().insert(document.to_owned(), grade) {
-            Some(other) if other != grade => Err(format!("`{document}` was graded {other} for `{query}` before")),
-            _ => Ok(()),
-        }
-    })?;
-    Ok(qrels)
 }

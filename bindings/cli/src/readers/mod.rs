@@ -17,7 +17,6 @@
 //!
 //! Text, Markdown, sources, JSON Lines, CSV and TSV may be compressed (`.gz`).
 
-#[cfg(test)]
 pub(crate) mod beir;
 mod csv;
 mod fields;
@@ -30,6 +29,7 @@ mod kind;
 mod pdf;
 mod problem;
 mod text;
+pub(crate) mod trec;
 mod walk;
 
 use std::path::{Path, PathBuf};

@@ -261,7 +261,7 @@ mod beir {
     const CORPUS: &[u8] =
         b"{\"_id\":\"d1\",\"title\":\"\",\"text\":\"one\",\"metadata\":{}}\n{\"_id\":\"d2\",\"text\":\"two\"}\n";
     const QUERIES: &[u8] = b"{\"_id\":\"q1\",\"text\":\"first\"}\n{\"_id\":2,\"text\":\"second\"}\n";
-    const QRELS: &[u8] = b"query-id\tcorpus-id\tscore\nq1\td1\t2\nq1\td2\t0\n";
+    const QRELS: &[u8] = b"query-id\tcorpus-id\tscore\nq1\td1\t2\nq1\td2\t0\n2\td1\t0\n";
 
     #[test]
     fn a_collection_is_opened_plain_or_compressed() {
@@ -269,7 +269,7 @@ mod beir {
             ("corpus.jsonl", CORPUS),
             ("queries.jsonl", QUERIES),
             ("qrels/test.tsv", QRELS),
-            ("qrels/train.tsv", b"2\td1\t1\n"),
+            ("qrels/train.tsv", b"q1\td2\t1\n"),
         ]);
         let packed = folder(&[
             ("corpus.jsonl.gz", &gzip(CORPUS)),
@@ -280,7 +280,8 @@ mod beir {
             let beir = Beir::open(root.path()).unwrap();
             assert_eq!(beir.split, split);
             assert_eq!(beir.queries["2"], "second");
-            assert_eq!(beir.qrels["q1"], [("d1".to_owned(), 2), ("d2".to_owned(), 0)].into());
+            assert_eq!(beir.qrels.get("q1"), Some(&[("d1".to_owned(), 2), ("d2".to_owned(), 0)].into()));
+            assert_eq!((beir.qrels.len(), beir.left_out), (1, 1));
             assert_eq!(beir.judged_queries().collect::<Vec<_>>(), [("q1", "first")]);
             let documents: Vec<_> = beir.corpus().unwrap().collect();
             assert_eq!(ids(&documents), ["d1", "d2"]);
@@ -297,9 +298,14 @@ mod beir {
             ("qrels/test.tsv", None, "qrels"),
             ("queries.jsonl", Some("{\"_id\":\"q1\"}\n"), "queries.jsonl:1: `text` is not a string"),
             ("queries.jsonl", Some("\n{\n"), "queries.jsonl:2: malformed"),
-            ("qrels/test.tsv", Some("q\td\t1\nq\td\t1.5\n"), "test.tsv:2: the grade `1.5` is not a whole number"),
-            ("qrels/test.tsv", Some("q d 1\n"), "test.tsv:1: 1 fields instead of"),
-            ("qrels/test.tsv", Some("q\td\t1\nq\td\t2\n"), "test.tsv:2: `d` was graded 1"),
+            (
+                "qrels/test.tsv",
+                Some("q\td\t1\nq\td\t1.5\n"),
+                "test.tsv:2: grade `1.5` of document `d` is not an integer",
+            ),
+            ("qrels/test.tsv", Some("q d 1\n"), "test.tsv:1: 1 columns instead of 3"),
+            ("qrels/test.tsv", Some("q\td\t1\nq\td\t2\n"), "test.tsv:2: document `d` stands twice"),
+            ("qrels/test.tsv", Some("q9\td1\t1\n"), "test.tsv judges the query `q9`"),
         ] {
             let mut files: Vec<_> = kept.iter().copied().filter(|(name, _)| *name != file).collect();
             files.extend(content.map(|content: &str| (file, content.as_bytes())));

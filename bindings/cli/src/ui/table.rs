@@ -33,11 +33,11 @@ pub(crate) fn render(header: &[&str], rows: &[Vec<String>]) -> String {
     printed
 }
 
-/// Digits with the marks that figures carry: `1,234`, `-0.5`, `+3 %`, `—` for none.
+/// Digits with the marks that figures carry: `1,234`, `-0.5`, `+3 %`, `<0.0001`, `—` for none.
 fn is_number(cell: &str) -> bool {
     cell == "—"
         || (cell.bytes().any(|byte| byte.is_ascii_digit())
-            && cell.bytes().all(|byte| byte.is_ascii_digit() || b"+-.,% ".contains(&byte)))
+            && cell.bytes().all(|byte| byte.is_ascii_digit() || b"+-.,% <".contains(&byte)))
 }
 
 #[cfg(test)]
@@ -56,7 +56,7 @@ mod tests {
 
     #[test]
     fn figures_are_told_from_words() {
-        assert!(["12", "-0.5", "1,234", "99 %", "—"].into_iter().all(is_number));
+        assert!(["12", "-0.5", "1,234", "99 %", "<0.0001", "—"].into_iter().all(is_number));
         assert!(["", "a1", "-", "v2.0"].into_iter().all(|cell| !is_number(cell)));
     }
 }
