@@ -8,10 +8,9 @@ use std::path::Path;
 
 use rag_governance::Pooling;
 
-use super::candle::TokenIds;
-use super::pooling::{normalize, pool};
+use super::candle::{TokenIds, pool};
 use super::static_model::{Description, StaticModel, Table};
-use super::{Embedder, TransformerModel};
+use super::{Embedder, TransformerModel, normalize};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::FileKind;
 use crate::format::disk::Disk;

@@ -6,7 +6,6 @@ mod device;
 #[cfg(feature = "distill")]
 mod distill;
 mod load;
-mod pooling;
 mod static_model;
 mod wordpiece;
 
@@ -111,4 +110,25 @@ pub fn check_embeddings(embeddings: &Embeddings, identity: &ModelIdentity, texts
         return fail(format!("gave a value that is not finite for text {}", at / embeddings.dimension.max(1)));
     }
     Ok(())
+}
+
+/// Scales a vector to length 1; zeros stay zeros.
+pub(crate) fn normalize(vector: &mut [f32]) {
+    let length = vector.iter().map(|&x| f64::from(x) * f64::from(x)).sum::<f64>().sqrt();
+    if length > 0.0 {
+        for x in vector {
+            *x = (f64::from(*x) / length) as f32;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn vectors_get_length_1_and_zeros_stay() {
+        let (mut vector, mut zeros) = ([3.0, 4.0], [0.0, 0.0]);
+        super::normalize(&mut vector);
+        super::normalize(&mut zeros);
+        assert_eq!((vector, zeros), ([0.6, 0.8], [0.0, 0.0]));
+    }
 }

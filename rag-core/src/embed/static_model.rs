@@ -10,9 +10,8 @@ use rag_governance::{ModelIdentity, Pooling, Prompts, Quantization};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
-use super::pooling::normalize;
 use super::wordpiece::WordPiece;
-use super::{Embedder, Embeddings, TextKind};
+use super::{Embedder, Embeddings, TextKind, normalize};
 use crate::error::{Error, Result};
 use crate::format::{FileKind, payload};
 use crate::types::Cancel;

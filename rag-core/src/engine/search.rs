@@ -11,7 +11,7 @@ use super::snapshot::{Snapshot, Visible};
 use super::stages::Stages;
 use crate::ann::VectorQuery;
 use crate::config::FusionMethod;
-use crate::embed::{TextKind, check_embeddings};
+use crate::embed::{TextKind, check_embeddings, normalize};
 use crate::error::{Error, Result};
 use crate::lexical::TextQuery;
 use crate::telemetry::Stage;
@@ -233,11 +233,12 @@ fn normalized(vector: &[f32], dimension: usize) -> Result<Vec<f32>> {
     if vector.len() != dimension {
         return Err(Error::invalid(format!("`vector` has {} values; the model has {dimension}", vector.len())));
     }
-    let length = vector.iter().map(|&x| f64::from(x) * f64::from(x)).sum::<f64>().sqrt();
-    if length == 0.0 {
+    if vector.iter().all(|&value| value == 0.0) {
         return Err(Error::invalid("`vector` is all zeros; it is close to nothing"));
     }
-    Ok(vector.iter().map(|&x| (f64::from(x) / length) as f32).collect())
+    let mut unit = vector.to_vec();
+    normalize(&mut unit);
+    Ok(unit)
 }
 
 fn fusion_error(error: rag_fusion::Error) -> Error {

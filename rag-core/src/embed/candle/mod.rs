@@ -1,6 +1,7 @@
 //! BERT encoders by candle, from a folder in the layout of sentence-transformers, without touching the network.
 
 mod folder;
+mod pooling;
 
 use std::path::Path;
 
@@ -11,11 +12,11 @@ use rag_governance::{ModelIdentity, Quantization};
 use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 use tokenizers::{PostProcessor, Tokenizer};
 
-use super::pooling::{normalize, pool};
-use super::{Device, Embedder, Embeddings, ModelOptions, TextKind};
+use super::{Device, Embedder, Embeddings, ModelOptions, TextKind, normalize};
 use crate::error::{Error, ErrorKind, Result};
 use crate::types::Cancel;
 use folder::ModelFolder;
+pub(crate) use pooling::pool;
 
 /// Tokens of one batch, padding included: enough for the matrix kernels, little enough for the caches.
 const BATCH_TOKENS: usize = 2048;

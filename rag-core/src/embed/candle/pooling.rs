@@ -32,16 +32,6 @@ fn mean<'a>(rows: impl Iterator<Item = &'a [f32]>, dimension: usize) -> Vec<f32>
     sum
 }
 
-/// Scales a vector to length 1; zeros stay zeros.
-pub(crate) fn normalize(vector: &mut [f32]) {
-    let length = vector.iter().map(|&x| f64::from(x) * f64::from(x)).sum::<f64>().sqrt();
-    if length > 0.0 {
-        for x in vector {
-            *x = (f64::from(*x) / length) as f32;
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -55,8 +45,5 @@ mod tests {
         assert_eq!(pool(&outputs, 2, Pooling::Cls, 1), [1.0, 2.0]);
         assert_eq!(pool(&outputs, 2, Pooling::LastToken, 0), [8.0, 12.0]);
         assert_eq!(pool(&[], 2, Pooling::Mean, 0), [0.0, 0.0]);
-        let mut vector = [3.0, 4.0];
-        normalize(&mut vector);
-        assert_eq!(vector, [0.6, 0.8]);
     }
 }
