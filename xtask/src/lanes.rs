@@ -15,7 +15,7 @@ pub(crate) enum Lane {
     Lint,
     /// Tests beside the code, and the examples of the documentation.
     Unit,
-    /// The `tests/` folders.
+    /// The `tests/` folders and the examples.
     Integration,
     /// Slow tests and fuzzing.
     Extended,
@@ -107,11 +107,34 @@ fn unit(runner: &mut Runner) -> Result<()> {
 
 fn integration(runner: &mut Runner) -> Result<()> {
     Runner::heading("integration");
-    if !has_integration_tests(runner.root())? {
+    if has_integration_tests(runner.root())? {
+        test(runner, "integration tests", &["--test", "*"], false, &[])?;
+    } else {
         runner.skip("integration tests", "no crate has a tests/ folder with a test in it");
-        return Ok(());
     }
-    test(runner, "integration tests", &["--test", "*"], false, &[])
+    // Built with the whole workspace: alone, they would want their dependencies with other features, and anew.
+    runner.step("build the examples", "cargo", &["build", "--workspace", "--examples"])?;
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| runner.root().join("target"), PathBuf::from);
+    for example in examples(runner.root()) {
+        // The figures of `scale` want many documents and a release build; here it only has to work.
+        let few = ["--documents", "400", "--queries", "40", "--batch", "100", "--commit-every", "200"];
+        let program = target.join("debug/examples").join(&example);
+        let program = program.to_str().context("the target folder is not UTF-8")?;
+        runner.step(&format!("example {example}"), program, if example == "scale" { &few } else { &[] })?;
+    }
+    Ok(())
+}
+
+/// The examples of the crate rag-examples, a file or a folder each, in order.
+fn examples(root: &Path) -> Vec<String> {
+    let Ok(entries) = root.join("examples/examples").read_dir() else { return Vec::new() };
+    let paths = entries.flatten().map(|entry| entry.path());
+    let is_source = |path: &Path| path.extension().is_some_and(|extension| extension == "rs");
+    let runnable = paths.filter(|path| is_source(path) || path.join("main.rs").is_file());
+    let mut names: Vec<String> =
+        runnable.filter_map(|path| path.file_stem().and_then(|stem| stem.to_str()).map(str::to_owned)).collect();
+    names.sort();
+    names
 }
 
 /// Tests of the workspace by cargo-nextest where it is installed, else by cargo.
@@ -213,6 +236,18 @@ mod tests {
         assert!(!has_integration_tests(root.path()).unwrap());
         fs::write(root.path().join("a/tests/x.rs"), "").unwrap();
         assert!(has_integration_tests(root.path()).unwrap());
+    }
+
+    #[test]
+    fn examples_are_files_and_folders() {
+        let root = tempfile::tempdir().unwrap();
+        assert!(examples(root.path()).is_empty());
+        fs::create_dir_all(root.path().join("examples/examples/large")).unwrap();
+        fs::create_dir_all(root.path().join("examples/examples/data")).unwrap();
+        for name in ["small.rs", "large/main.rs", "large/part.rs", "notes.md"] {
+            fs::write(root.path().join("examples/examples").join(name), "").unwrap();
+        }
+        assert_eq!(examples(root.path()), ["large", "small"]);
     }
 
     #[test]

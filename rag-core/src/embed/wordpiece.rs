@@ -4,6 +4,7 @@
 //! and every CJK ideograph is a word of its own.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
 
 use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
@@ -15,16 +16,19 @@ const MAX_WORD_CHARS: usize = 100;
 #[derive(Debug)]
 pub(crate) struct WordPiece {
     /// Pieces that start a word.
-    heads: HashMap<Box<str>, u32>,
+    heads: Pieces,
     /// Pieces that go on, without their `##`.
-    tails: HashMap<Box<str>, u32>,
+    tails: Pieces,
+    /// Bytes of the longest piece.
+    longest: usize,
 }
 
 impl WordPiece {
     /// A vocabulary; piece `i` is row `i`.
     pub(crate) fn new<'a>(pieces: impl Iterator<Item = &'a str>) -> Self {
-        let mut wordpiece = WordPiece { heads: HashMap::new(), tails: HashMap::new() };
+        let mut wordpiece = WordPiece { heads: Pieces::default(), tails: Pieces::default(), longest: 0 };
         for (row, piece) in pieces.enumerate() {
+            wordpiece.longest = wordpiece.longest.max(piece.len());
             match piece.strip_prefix("##").filter(|tail| !tail.is_empty()) {
                 Some(tail) => wordpiece.tails.insert(tail.into(), row as u32),
                 None => wordpiece.heads.insert(piece.into(), row as u32),
@@ -84,23 +88,17 @@ impl WordPiece {
         if word.is_empty() {
             return;
         }
-        let mut rows = Vec::with_capacity(4);
+        let (mut rows, mut count) = ([0u32; MAX_WORD_CHARS], 0);
         let mut rest = word.as_str();
         if word.len() <= MAX_WORD_CHARS || word.chars().count() <= MAX_WORD_CHARS {
-            while !rest.is_empty() {
-                let known = if rows.is_empty() { &self.heads } else { &self.tails };
-                let ends = rest.char_indices().map(|(at, _)| at).skip(1).chain([rest.len()]);
-                let ends: Vec<usize> = ends.collect();
-                let Some((end, row)) = ends.iter().rev().find_map(|&end| Some((end, *known.get(rest.get(..end)?)?)))
-                else {
-                    break;
-                };
-                rows.push(row);
-                rest = rest.get(end..).unwrap_or_default();
+            while let Some((row, after)) = self.longest(rest, count == 0) {
+                rows[count] = row; // a piece has at least one character, so there are no more pieces than these
+                count += 1;
+                rest = after;
             }
         }
         if rest.is_empty() {
-            for row in rows {
+            for &row in &rows[..count] {
                 token(Some(row), start);
             }
         } else {
@@ -108,7 +106,32 @@ impl WordPiece {
         }
         word.clear();
     }
+
+    /// The longest piece that `rest` begins with, and what comes after it.
+    fn longest<'a>(&self, rest: &'a str, is_head: bool) -> Option<(u32, &'a str)> {
+        let known = if is_head { &self.heads } else { &self.tails };
+        let ends = (1..=rest.len().min(self.longest)).rev().filter(|&end| rest.is_char_boundary(end));
+        ends.map(|end| rest.split_at(end)).find_map(|(piece, after)| Some((*known.get(piece)?, after)))
+    }
 }
+
+/// Multiplies and rotates eight bytes at a time. The keys are those of a model, so nobody can choose them to collide.
+#[derive(Debug, Clone, Copy, Default)]
+struct PieceHasher(u64);
+
+impl Hasher for PieceHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        for chunk in bytes.chunks(8) {
+            let word = chunk.iter().rev().fold(0, |word, &byte| word << 8 | u64::from(byte));
+            self.0 = (self.0.rotate_left(23) ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        }
+    }
+    fn finish(&self) -> u64 {
+        self.0 ^ self.0 >> 32
+    }
+}
+
+type Pieces = HashMap<Box<str>, u32, BuildHasherDefault<PieceHasher>>;
 
 /// Control characters and formatting marks.
 fn is_dropped(c: char) -> bool {

@@ -38,6 +38,7 @@ use crate::types::{Cancel, Document, Scope};
 use lock::Lock;
 use open::{Layout, Repairs, Writer};
 use snapshot::Snapshot;
+use stages::Stages;
 
 /// A retrieval engine over one data folder. Clones share it; every method may be called from any thread.
 ///
@@ -138,7 +139,8 @@ impl Engine {
     /// Failures of the disk. The message says whether the commit stands.
     pub fn commit(&self) -> Result<u64> {
         let mut writer = self.inner.writer()?;
-        if let Some(snapshot) = writer.commit()? {
+        let never = Cancel::never();
+        if let Some(snapshot) = writer.commit(&Stages::new(&*self.inner.telemetry, &never))? {
             self.inner.snapshot.store(Arc::new(snapshot));
             #[cfg(feature = "hnsw")]
             self.inner.build_graph_in_background(&mut writer);
@@ -159,11 +161,12 @@ impl Engine {
     /// # Errors
     /// `InvalidArgument` naming the field, `Cancelled`, `DeadlineExceeded`, `Corruption`.
     pub fn search(&self, scope: &Scope, request: &SearchRequest) -> Result<Answer> {
-        self.inner.search(scope, request)
+        self.inner.search(scope, request, self.inner.depth(request))
     }
 
     /// How the document `id` fares for a question: its explanation, or `None` when no retriever has it among its
-    /// candidates.
+    /// candidates. Rank and score are those that a search for the same request gives, or would give with a larger `k`
+    /// but the same candidates.
     ///
     /// # Errors
     /// `NotFound` when the scope has no such document; as [`Engine::search`].
@@ -171,9 +174,12 @@ impl Engine {
         if self.get(scope, id)?.is_none() {
             return Err(Error::new(ErrorKind::NotFound, format!("there is no document {id:?} in this scope")));
         }
-        let depth = 2 * self.inner.config.fusion.depth.max(request.k);
-        let request = SearchRequest { k: depth.min(MAX_K), explain: true, ..request.clone() };
-        Ok(self.search(scope, &request)?.hits.into_iter().find(|hit| hit.id == id))
+        request.validate()?;
+        // As deep as the search itself, since the scale of a run is that of its candidates; two runs have at most twice
+        // as many.
+        let depth = self.inner.depth(request);
+        let request = SearchRequest { k: (2 * depth).min(MAX_K), explain: true, ..request.clone() };
+        Ok(self.inner.search(scope, &request, depth)?.hits.into_iter().find(|hit| hit.id == id))
     }
 
     /// A stored document; `None` when the scope has none of that id.

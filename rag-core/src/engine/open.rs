@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::snapshot::Snapshot;
+use super::stages::Stages;
 use super::vectors::Vectors;
 use super::words::Words;
 use crate::config::EngineConfig;
@@ -12,6 +13,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::format::disk::Disk;
 use crate::format::manifest::Manifest;
 use crate::store::{Live, Record, Store, StoreCheck, StoreView, StoreWrite};
+use crate::telemetry::Stage;
 use crate::types::{DocNum, IdSet};
 
 /// Where everything lies in a data folder.
@@ -168,11 +170,12 @@ impl Writer {
 
     /// Makes everything staged durable in the store, then visible. When a derived index fails after that, the commit
     /// stands, and the next commit or open brings the index up to it.
-    pub(super) fn commit(&mut self) -> Result<Option<Snapshot>> {
+    pub(super) fn commit(&mut self, stages: &Stages<'_>) -> Result<Option<Snapshot>> {
         self.pending()?;
         if self.has_changes() {
             let Some(pending) = self.pending.take() else { return Ok(None) };
-            if let Err(error) = pending.commit(&self.model, &jiff::Timestamp::now().to_string()) {
+            let now = jiff::Timestamp::now().to_string();
+            if let Err(error) = stages.run(Stage::Store, || pending.commit(&self.model, &now)) {
                 // Whether the disk has the commit is unknown until it is read again.
                 let _ = self.rollback();
                 self.poisoned = Some(error.clone());
@@ -189,7 +192,7 @@ impl Writer {
             }
         }
         let stale = std::mem::replace(&mut self.stale, true);
-        let snapshot = self.sync(stale).map_err(|error| {
+        let snapshot = stages.run(Stage::Index, || self.sync(stale)).map_err(|error| {
             error.with("commit", "is durable, but not yet visible; commit again or open the folder again")
         })?;
         self.stale = false;

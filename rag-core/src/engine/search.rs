@@ -27,13 +27,17 @@ struct Retrieved {
 }
 
 impl Inner {
-    pub(super) fn search(&self, scope: &Scope, request: &SearchRequest) -> Result<Answer> {
+    /// Candidates of each retriever.
+    pub(super) fn depth(&self, request: &SearchRequest) -> usize {
+        self.config.fusion.depth.max(request.k)
+    }
+
+    pub(super) fn search(&self, scope: &Scope, request: &SearchRequest, depth: usize) -> Result<Answer> {
         request.validate()?;
         let stages = Stages::new(&*self.telemetry, &request.cancel);
         let snapshot = self.snapshot.load_full();
         let visible = stages.run(Stage::Authorise, || snapshot.visible(scope, request.filter.as_ref()))?;
         let vector = stages.run(Stage::Embed, || self.query_vector(request))?;
-        let depth = self.config.fusion.depth.max(request.k);
 
         let mut plan = None;
         let (dense, lexical) = self.both(

@@ -4,9 +4,7 @@ use std::path::Path;
 
 use crate::ann::{FlatIndex, FlatSegment, VectorIndexMut};
 use crate::config::VectorConfig;
-#[cfg(not(feature = "hnsw"))]
-use crate::error::Error;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::format::FileKind;
 use crate::format::disk::Disk;
 use crate::format::manifest::SegmentEntry;
@@ -39,7 +37,7 @@ impl Vectors {
             VectorConfig::Flat => {
                 let (mut opened, mut kept, mut problems) = (Vec::new(), Vec::new(), Vec::new());
                 for entry in segments {
-                    match Mapped::open(&folder.join(&entry.name), FileKind::Segment, verify)
+                    match open_listed(folder, entry, verify)
                         .and_then(|mapped| FlatSegment::from_payload(std::sync::Arc::new(mapped)))
                     {
                         Ok(segment) => {
@@ -72,7 +70,7 @@ impl Vectors {
         let damaged: Problems = self
             .segments()
             .iter()
-            .filter_map(|entry| Mapped::open(&folder.join(&entry.name), FileKind::Segment, true).err())
+            .filter_map(|entry| open_listed(folder, entry, true).err())
             .map(|error| error.to_string())
             .collect();
         let (segments, dimension) = match self {
@@ -156,6 +154,16 @@ impl Vectors {
     /// Removes files that the MANIFEST no longer names.
     pub(super) fn remove_files(folder: &Path, disk: &Disk, names: &[String]) -> Result<()> {
         names.iter().try_for_each(|name| disk.remove(&folder.join(name)))
+    }
+}
+
+/// Maps the file of `entry`, and no other that has come to its name, say from a copy of another day.
+fn open_listed(folder: &Path, entry: &SegmentEntry, full: bool) -> Result<Mapped> {
+    let mapped = Mapped::open(&folder.join(&entry.name), FileKind::Segment, full)?;
+    if mapped.checksum() == entry.checksum {
+        Ok(mapped)
+    } else {
+        Err(Error::corruption(format!("{} is not the segment that the MANIFEST lists", entry.name)))
     }
 }
 

@@ -24,6 +24,11 @@ impl Mapped {
         payload(&map, kind, full).map_err(|error| error.with("file", path.display().to_string()))?;
         Ok(Mapped(map))
     }
+
+    /// The checksum of the payload, as the header states it.
+    pub(crate) fn checksum(&self) -> u64 {
+        super::stated_checksum(&self.0)
+    }
 }
 
 impl AsRef<[u8]> for Mapped {

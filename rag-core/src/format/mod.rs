@@ -68,6 +68,12 @@ pub(crate) fn header(kind: FileKind, length: u64, checksum: u64) -> [u8; HEADER]
     out
 }
 
+/// The checksum that the header of a checked `file` states for its payload.
+#[cfg(feature = "engine")]
+fn stated_checksum(file: &[u8]) -> u64 {
+    file.get(24..).and_then(|rest| rest.first_chunk()).map_or(0, |bytes| u64::from_le_bytes(*bytes))
+}
+
 /// Checks header and length of `file`, and the payload's bytes too when `full`; gives the payload.
 ///
 /// # Errors

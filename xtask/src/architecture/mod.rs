@@ -1,6 +1,7 @@
 //! The invariants of ARCHITECTURE.md that a test can see, held against every manifest and every source file.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
 
+mod documents;
 mod manifests;
 mod source;
 

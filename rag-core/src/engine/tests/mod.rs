@@ -1,6 +1,8 @@
 #![allow(clippy::unwrap_used)]
 
 mod durability;
+mod scores;
+mod segments;
 
 use std::path::Path;
 use std::sync::Arc;

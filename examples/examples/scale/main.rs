@@ -1,0 +1,186 @@
+//! How the engine grows: documents a second, time of a query on one thread, memory and disk, for any number of documents.
+//!
+//! ```sh
+//! cargo run --release -p rag-examples --example scale -- --documents 10000
+//! cargo run --release -p rag-examples --example scale -- --documents 100000 --text FOLDER --json
+//! ```
+//!
+//! Each number of documents wants a process of its own, since the peak of the memory is that of the whole process. With
+//! `--data FOLDER` what was indexed stays; `--search-only` then measures the queries alone, and the memory they need.
+
+#![allow(clippy::print_stdout, clippy::print_stderr)]
+
+mod corpus;
+mod measure;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Instant;
+
+use anyhow::Result;
+use clap::Parser;
+use rag_core::config::EngineConfig;
+use rag_core::engine::{Mode, SearchRequest};
+use rag_core::{Engine, Scope};
+use serde_json::json;
+
+use corpus::Corpus;
+use measure::{Stopwatch, millis, peak_memory, percentile, processor_seconds, processor_time};
+
+#[derive(Parser)]
+#[command(about = "Indexes synthetic documents made of real text, searches them and prints what it took")]
+struct Arguments {
+    /// Number of documents.
+    #[arg(long, default_value_t = 10_000)]
+    documents: usize,
+    /// Number of queries of each mode.
+    #[arg(long, default_value_t = 1000)]
+    queries: usize,
+    /// File or folder with real text (.txt, .md, .rs, .jsonl, .jsonl.gz); may be repeated. Default: this repository.
+    #[arg(long)]
+    text: Vec<PathBuf>,
+    /// Documents of one upsert.
+    #[arg(long, default_value_t = 1000)]
+    batch: usize,
+    /// Documents of one commit.
+    #[arg(long, default_value_t = 10_000)]
+    commit_every: usize,
+    /// Threads that index; 0: as many as the machine has. Queries are measured on one.
+    #[arg(long, default_value_t = 0)]
+    threads: usize,
+    /// Data folder, which stays. Default: a temporary one.
+    #[arg(long)]
+    data: Option<PathBuf>,
+    /// Leaves out the indexing; needs --data.
+    #[arg(long, requires = "data")]
+    search_only: bool,
+    /// Prints JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+fn main() -> Result<()> {
+    let arguments = Arguments::parse();
+    let repository = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/.."));
+    let roots = if arguments.text.is_empty() { vec![repository] } else { arguments.text.clone() };
+    let corpus = Corpus::read(&roots)?;
+    eprintln!("{} sentences of text", corpus.sentences());
+    let temporary = tempfile::tempdir()?;
+    let folder = arguments.data.clone().unwrap_or_else(|| temporary.path().to_owned());
+
+    let mut report = json!({"documents": arguments.documents, "sentences": corpus.sentences()});
+    if !arguments.search_only {
+        report["index"] = index(&arguments, &corpus, &folder)?;
+    }
+    report["search"] = search(&arguments, &corpus, &folder)?;
+    report["peak_bytes"] = peak_memory();
+    if arguments.json {
+        println!("{report:#}");
+    } else {
+        measure::print_flat("", &report);
+    }
+    Ok(())
+}
+
+/// Indexes everything; making the documents is not counted.
+fn index(arguments: &Arguments, corpus: &Corpus, folder: &Path) -> Result<serde_json::Value> {
+    let stopwatch = Arc::new(Stopwatch::default());
+    let mut config = EngineConfig::default();
+    config.runtime.threads = arguments.threads;
+    let engine = Engine::builder().config(config).telemetry(stopwatch.clone()).open(folder)?;
+    let scope = Scope::default();
+    let (mut documents, mut staged, mut done) = (corpus.documents(), 0, 0);
+    let (mut upserting, mut committing, mut making) = (0.0, Vec::new(), 0.0);
+    let processor = processor_seconds();
+    while done < arguments.documents {
+        let start = processor_time();
+        let batch: Vec<_> = documents.by_ref().take(arguments.batch.min(arguments.documents - done)).collect();
+        making += (processor_time() - start).as_secs_f64();
+        done += batch.len();
+        staged += batch.len();
+        let start = Instant::now();
+        engine.upsert(&scope, batch)?;
+        upserting += start.elapsed().as_secs_f64();
+        if staged >= arguments.commit_every || done == arguments.documents {
+            let start = Instant::now();
+            engine.commit()?;
+            committing.push(start.elapsed().as_secs_f64());
+            staged = 0;
+        }
+    }
+    let stats = engine.stats(&scope)?;
+    let commits: f64 = committing.iter().sum();
+    Ok(json!({
+        "documents_per_second": (done as f64 / (upserting + commits)).round(),
+        "seconds": upserting + commits,
+        "processor_seconds": processor_seconds() - processor - making,
+        "upsert_seconds": upserting,
+        "commit_seconds": commits,
+        "commits": committing.len(),
+        "last_commit_seconds": committing.last(),
+        "stage_seconds": stopwatch.seconds(),
+        "chunks": stats.chunks_total,
+        "peak_bytes": peak_memory(),
+    }))
+}
+
+/// Opens the folder again and searches it on one thread.
+fn search(arguments: &Arguments, corpus: &Corpus, folder: &Path) -> Result<serde_json::Value> {
+    let start = Instant::now();
+    let mut config = EngineConfig::default();
+    config.runtime.threads = 1;
+    let engine = Engine::builder().config(config).open(folder)?;
+    let open = start.elapsed();
+    let scope = Scope::default();
+    let questions = corpus.questions(arguments.queries);
+    let stats = engine.stats(&scope)?;
+    let mut report = json!({
+        "open_ms": millis(open),
+        "documents": stats.documents,
+        "chunks": stats.chunks_total,
+        "disk_bytes": {
+            "store": stats.bytes.store, "lexical": stats.bytes.lexical, "vectors": stats.bytes.vectors,
+            "all": stats.bytes.store + stats.bytes.lexical + stats.bytes.vectors,
+        },
+    });
+    for (name, mode) in [("lexical", Mode::Lexical), ("dense", Mode::Dense), ("hybrid", Mode::Hybrid)] {
+        let mut times = Vec::with_capacity(questions.len());
+        let stopwatch = Stopwatch::default();
+        // The first tenth is run once before, so that no query pays for the first look at a page.
+        for question in &questions[..questions.len() / 10] {
+            engine.search(&scope, &SearchRequest::new(question.as_str(), 10).with_mode(mode))?;
+        }
+        let processor = processor_time();
+        for question in &questions {
+            let request = SearchRequest::new(question.as_str(), 10).with_mode(mode);
+            let start = Instant::now();
+            let answer = engine.search(&scope, &request)?;
+            times.push(start.elapsed());
+            answer.stages.iter().for_each(|&(stage, took)| stopwatch.add(stage, took));
+        }
+        let processor = (processor_time() - processor) / questions.len().max(1) as u32;
+        times.sort_unstable();
+        let at = |share: f64| millis(percentile(&times, share));
+        report[name] = json!({
+            "p50_ms": at(0.5), "p95_ms": at(0.95), "p99_ms": at(0.99), "max_ms": at(1.0),
+            "processor_mean_ms": millis(processor),
+            "stage_seconds": stopwatch.seconds(),
+        });
+    }
+    report["change"] = change(&engine, corpus)?;
+    Ok(report)
+}
+
+/// What one changed document costs from `upsert` to visible, each in a commit of its own.
+fn change(engine: &Engine, corpus: &Corpus) -> Result<serde_json::Value> {
+    let mut times = Vec::new();
+    for (revision, mut document) in corpus.documents().take(20).enumerate() {
+        document.text.push_str(&format!("Revision {revision}."));
+        let start = Instant::now();
+        engine.upsert(&Scope::default(), vec![document])?;
+        engine.commit()?;
+        times.push(start.elapsed());
+    }
+    times.sort_unstable();
+    Ok(json!({"p50_ms": millis(percentile(&times, 0.5)), "max_ms": millis(percentile(&times, 1.0))}))
+}
