@@ -29,7 +29,7 @@ pub struct DistillOptions {
     pub name: String,
     /// Length of its vectors; at most the transformer's. Default 256.
     pub dimension: usize,
-    /// Weight of its dense run in the default fusion, in `[0, 1]`. Default 0.24.
+    /// Weight of its dense run in the default fusion, in `[0, 1]`. Default 0.26.
     pub dense_weight: f32,
     /// Seed of the synthetic texts. Default 1.
     pub seed: u64,
@@ -40,7 +40,7 @@ pub struct DistillOptions {
 impl DistillOptions {
     /// The settings of the bundled model, under another name.
     pub fn new(name: impl Into<String>) -> Self {
-        DistillOptions { name: name.into(), dimension: 256, dense_weight: 0.24, seed: 1, licence: String::new() }
+        DistillOptions { name: name.into(), dimension: 256, dense_weight: 0.26, seed: 1, licence: String::new() }
     }
 
     /// Sets the length of the vectors.

@@ -16,7 +16,7 @@ const COMMON: usize = 4;
 /// Rank that pieces of one character count with: letters and marks are frequent, and say little.
 const RANK_OF_CHARACTERS: f64 = 3.0;
 
-/// The pieces that get a vector, and how likely each is.
+/// The pieces that get a vector, and how likely each is in a text.
 #[derive(Debug)]
 pub(super) struct Vocabulary {
     pieces: Vec<String>,
@@ -48,18 +48,20 @@ impl Vocabulary {
             !special.contains(&piece.as_str()) && !piece.starts_with("[unused") && !piece.contains('\n')
         });
         known.sort_unstable();
-        let mut rank = 0.0;
-        let weights: Vec<f64> = known
-            .iter()
-            .map(|(_, piece)| {
-                if is_character(piece) {
-                    return 1.0 / (RANK_OF_CHARACTERS + 2.7);
-                }
+        // Zipf's law as Mandelbrot put it: vocabularies are in the order of frequency, but for single characters, which
+        // stand at the front and are none of the sum.
+        let zipf = |rank: f64| 1.0 / (rank + 2.7);
+        let (mut rank, mut sum) = (0.0, 0.0);
+        let mut weights = Vec::with_capacity(known.len());
+        for (_, piece) in &known {
+            if is_character(piece) {
+                weights.push(zipf(RANK_OF_CHARACTERS));
+            } else {
+                weights.push(zipf(rank));
+                sum += zipf(rank);
                 rank += 1.0;
-                1.0 / (rank + 2.7) // Zipf's law as Mandelbrot put it; vocabularies are in the order of frequency
-            })
-            .collect();
-        let sum: f64 = weights.iter().sum();
+            }
+        }
         Ok(Vocabulary {
             pieces: known.iter().map(|(_, piece)| (*piece).clone()).collect(),
             ids: known.iter().map(|(id, _)| *id).collect(),
