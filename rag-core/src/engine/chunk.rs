@@ -133,7 +133,7 @@ impl ChunkSizer for Tokens {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::engine::testing::WordEmbedder;
+    use crate::testing::WordEmbedder;
 
     fn chunks(format: &str, text: &str, max_tokens: usize, overlap_tokens: usize) -> Vec<String> {
         let (config, embedder) = (ChunkingConfig { max_tokens, overlap_tokens }, WordEmbedder::new(4));

@@ -268,7 +268,7 @@ impl LexicalIndex {
         };
         let (done, writer) = match guarded(action, || Ok(write(&mut writer))) {
             Ok(Ok(done)) => (Ok(done), Some(writer)),
-            Ok(Err(error)) => (Err(error_of(action, error)), None),
+            Ok(Err(error)) => (Err(error_of(action, cause_of(error, &mut writer))), None),
             Err(panicked) => (Err(panicked), None),
         };
         self.writer = writer;
@@ -322,6 +322,15 @@ impl LexicalIndex {
                 tracing::warn!(%error, "a merge of the lexical index failed");
             }
         }
+    }
+}
+
+/// Where tantivy only says that a thread of its writer ended, what ended it: it is told to whoever joins the thread, which
+/// preparing a commit does.
+fn cause_of(error: TantivyError, writer: &mut IndexWriter) -> TantivyError {
+    match error {
+        TantivyError::ErrorInThread(_) => writer.prepare_commit().err().unwrap_or(error),
+        error => error,
     }
 }
 

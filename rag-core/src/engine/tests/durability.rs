@@ -34,8 +34,8 @@ fn states() -> Vec<State> {
     all
 }
 
-/// Runs the steps, each one a commit; gives the number of commits that returned.
-fn run(engine: &Engine) -> usize {
+/// Runs the steps, each one a commit, up to the first failure; gives the number of commits that returned, and it.
+fn run(engine: &Engine) -> (usize, Option<Error>) {
     let scope = Scope::default();
     for (done, (upserts, deletes)) in STEPS.iter().enumerate() {
         let step = || {
@@ -43,14 +43,16 @@ fn run(engine: &Engine) -> usize {
             engine.upsert(&scope, upserts.iter().map(|(id, text)| Document::new(*id, *text)).collect())?;
             engine.commit()
         };
-        if step().is_err() {
-            return done;
+        if let Err(error) = step() {
+            return (done, Some(error));
         }
-        if done == 2 && engine.compact().is_err() {
-            return done + 1;
+        if done == 2
+            && let Err(error) = engine.compact()
+        {
+            return (done + 1, Some(error));
         }
     }
-    STEPS.len()
+    (STEPS.len(), None)
 }
 
 /// The whole state as each of the three indexes tells it.
@@ -103,14 +105,14 @@ fn die_at_every(step: usize) {
     assert!(writes > 150, "{writes}");
     for last in (0..writes).step_by(step) {
         let folder = tempfile::tempdir().unwrap();
-        let plan = FaultPlan::after(last);
-        let returned = match watched(folder.path(), &plan) {
+        let is_full = last % 2 == 1;
+        let plan = if is_full { FaultPlan::full_after(last) } else { FaultPlan::after(last) };
+        let (returned, failure) = match watched(folder.path(), &plan) {
             Ok(engine) => run(&engine),
-            Err(error) => {
-                assert!(matches!(error.kind(), ErrorKind::Internal | ErrorKind::Unavailable), "write {last}: {error}");
-                0
-            }
+            Err(error) => (0, Some(error)),
         };
+        let expected = if is_full { ErrorKind::ResourceExhausted } else { ErrorKind::Internal };
+        assert_eq!(failure.map(|error| error.kind()), plan.tripped().then_some(expected), "write {last}");
         let engine = open_wide(folder.path());
         let report = engine.verify(|| ()).unwrap();
         let state = state_of(&engine);
@@ -121,7 +123,7 @@ fn die_at_every(step: usize) {
         );
         assert_eq!(report.documents, state.len() as u64);
         assert_eq!(engine.verify(|| ()).unwrap().repaired, Vec::<String>::new(), "write {last}");
-        assert_eq!(run(&engine), STEPS.len(), "the folder can be written again");
+        assert_eq!(run(&engine).0, STEPS.len(), "the folder can be written again");
         assert_eq!(state_of(&engine), states[STEPS.len()]);
     }
 }
