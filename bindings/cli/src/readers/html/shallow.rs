@@ -79,11 +79,7 @@ struct Shallow {
 
 impl Shallow {
     fn passes(&self, tag: &Tag) -> bool {
-        let name = &*tag.name;
-        if MARKS.contains(&name) {
-            return false;
-        }
-        if LEAVES.contains(&name) && !self.adjusted_current_node_present_but_not_in_html_namespace() {
+        if LEAVES.contains(&&*tag.name) && !self.adjusted_current_node_present_but_not_in_html_namespace() {
             return true;
         }
         match tag.kind {
@@ -128,9 +124,13 @@ impl TokenSink for Shallow {
     type Handle = Handle;
 
     fn process_token(&self, token: Token, line: u64) -> TokenSinkResult<Handle> {
-        match &token {
-            Token::TagToken(tag) if !self.passes(tag) => TokenSinkResult::Continue,
-            _ => self.tree.process_token(token, line),
+        match token {
+            Token::TagToken(tag) if is_mark(&tag) => TokenSinkResult::Continue,
+            Token::TagToken(tag) if !self.passes(&tag) => {
+                // It parted two words.
+                self.tree.process_token(Token::CharacterTokens(StrTendril::from(" ")), line)
+            }
+            token => self.tree.process_token(token, line),
         }
     }
 
@@ -141,6 +141,10 @@ impl TokenSink for Shallow {
     fn adjusted_current_node_present_but_not_in_html_namespace(&self) -> bool {
         self.tree.adjusted_current_node_present_but_not_in_html_namespace()
     }
+}
+
+fn is_mark(tag: &Tag) -> bool {
+    MARKS.contains(&&*tag.name)
 }
 
 struct Counter(Cell<usize>);
