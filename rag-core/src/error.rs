@@ -178,7 +178,9 @@ pub(crate) fn kind_of_io(error: &std::io::Error) -> ErrorKind {
         Io::NotFound => ErrorKind::NotFound,
         Io::PermissionDenied | Io::ReadOnlyFilesystem => ErrorKind::PermissionDenied,
         Io::StorageFull | Io::QuotaExceeded | Io::FileTooLarge | Io::OutOfMemory => ErrorKind::ResourceExhausted,
-        Io::InvalidInput | Io::NotADirectory | Io::IsADirectory => ErrorKind::InvalidArgument,
+        Io::InvalidInput | Io::InvalidFilename | Io::NotADirectory | Io::IsADirectory | Io::AlreadyExists => {
+            ErrorKind::InvalidArgument
+        }
         Io::TimedOut | Io::Interrupted | Io::WouldBlock | Io::ResourceBusy => ErrorKind::Unavailable,
         Io::InvalidData | Io::UnexpectedEof => ErrorKind::Corruption,
         _ => ErrorKind::Internal,

@@ -213,6 +213,8 @@ pub struct UpsertReport {
     pub updated: usize,
     /// Documents that were there just so; nothing was done.
     pub unchanged: usize,
+    /// Documents that a later one of the same call with the same id replaced; they count nowhere else.
+    pub repeated: usize,
     /// Chunks of the added and updated documents.
     pub chunks: usize,
     /// Chunks that the model embedded; the others kept their vectors.
@@ -226,6 +228,7 @@ impl std::ops::AddAssign for UpsertReport {
         self.added += other.added;
         self.updated += other.updated;
         self.unchanged += other.unchanged;
+        self.repeated += other.repeated;
         self.chunks += other.chunks;
         self.embedded += other.embedded;
         self.truncated += other.truncated;

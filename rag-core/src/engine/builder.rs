@@ -101,6 +101,7 @@ impl EngineBuilder {
         let lock = Lock::take(&layout.folder)?;
         let (mut writer, repairs) = Writer::open(layout.clone(), &self.config, &*embedder, self.disk, self.check)?;
         let snapshot = writer.sync(true)?;
+        writer.vectors.remove_strangers(&layout.vectors);
         let engine = Engine {
             inner: Arc::new(Inner {
                 config: self.config,

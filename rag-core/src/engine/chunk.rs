@@ -15,7 +15,11 @@ use crate::types::{Document, MAX_CHUNKS, Metadata, Value};
 pub const FORMAT_FIELD: &str = "format";
 
 /// Changes when a change of this module gives other chunks for the same text.
-const REVISION: u32 = 1;
+const REVISION: u32 = 2;
+
+/// Longest text, in bytes, that is looked at as a whole; a longer one is first cut into pieces of about this length. What
+/// the splitters take grows with the square of the length of a sentence, and of a source file.
+const PIECE_BYTES: usize = 64 << 10;
 
 /// Splits documents by one set of settings and the tokens of one model.
 #[derive(Debug)]
@@ -60,7 +64,12 @@ impl<'a> Chunker<'a> {
             return Ok(vec![(0, length)]);
         }
         let overlap = self.config.overlap_tokens.min(capacity / 2);
-        let ranges = split(text, format_of(&document.metadata), capacity, overlap, tokens)?;
+        let format = format_of(&document.metadata);
+        let mut ranges = Vec::new();
+        for (start, piece) in pieces(text) {
+            let within = split(piece, format, capacity, overlap, &tokens)?;
+            ranges.extend(within.into_iter().map(|(from, to)| ((start + from) as u32, (start + to) as u32)));
+        }
         if ranges.len() > MAX_CHUNKS {
             return Err(Error::invalid(format!(
                 "`text` has {} chunks; at most {MAX_CHUNKS} are allowed",
@@ -86,12 +95,30 @@ fn format_of(metadata: &Metadata) -> &str {
     }
 }
 
-fn split(text: &str, format: &str, capacity: usize, overlap: usize, tokens: Tokens) -> Result<Vec<(u32, u32)>> {
+/// The text in pieces of at most [`PIECE_BYTES`], each with its offset. They end, in their second half, at the last blank
+/// line, else line, sentence or word; else at any character.
+fn pieces(text: &str) -> impl Iterator<Item = (usize, &str)> {
+    let boundary = |from: usize| (0..=from).rev().find(|&at| text.is_char_boundary(at)).unwrap_or_default();
+    let mut start = 0;
+    std::iter::from_fn(move || {
+        let from = start;
+        if text.len() - from > PIECE_BYTES {
+            let (half, most) = (boundary(from + PIECE_BYTES / 2), boundary(from + PIECE_BYTES));
+            let last = |end: &str| text.get(half..most)?.rfind(end).map(|at| half + at + end.len());
+            start = ["\n\n", "\n", ". ", " "].into_iter().find_map(last).unwrap_or(most);
+        } else {
+            start = text.len();
+        }
+        text.get(from..start).filter(|piece| !piece.is_empty()).map(|piece| (from, piece))
+    })
+}
+
+fn split(text: &str, format: &str, capacity: usize, overlap: usize, tokens: &Tokens) -> Result<Vec<(usize, usize)>> {
     let config = ChunkConfig::new(capacity).with_sizer(tokens).with_trim(true);
     let config = config
         .with_overlap(overlap)
         .map_err(|error| Error::invalid(format!("`chunking.overlap_tokens`: {error}")).with_source(error))?;
-    let range = |(start, chunk): (usize, &str)| (start as u32, (start + chunk.len()) as u32);
+    let range = |(start, chunk): (usize, &str)| (start, start + chunk.len());
     Ok(match format {
         "markdown" => MarkdownSplitter::new(config).chunk_indices(text).map(range).collect(),
         #[cfg(feature = "code")]
@@ -133,7 +160,7 @@ impl ChunkSizer for Tokens {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
-    use crate::engine::testing::WordEmbedder;
+    use crate::testing::WordEmbedder;
 
     fn chunks(format: &str, text: &str, max_tokens: usize, overlap_tokens: usize) -> Vec<String> {
         let (config, embedder) = (ChunkingConfig { max_tokens, overlap_tokens }, WordEmbedder::new(4));
@@ -157,6 +184,28 @@ mod tests {
             assert!(pieces.iter().any(|piece| piece.split(' ').any(|w| w == word)), "{word}");
         }
         assert!(pieces.windows(2).all(|pair| pair[1].split(' ').any(|w| pair[0].split(' ').any(|v| v == w))));
+    }
+
+    #[test]
+    fn a_text_of_any_length_is_cut_into_pieces_that_make_it_up() {
+        for text in [
+            "word ".repeat(50_000),
+            "ü".repeat(100_000),
+            "One line of a few words.\n\n".repeat(10_000),
+            "No end to it, and then an end. ".repeat(10_000),
+            "x".repeat(PIECE_BYTES),
+            "x".repeat(PIECE_BYTES + 1),
+            String::new(),
+        ] {
+            let cut: Vec<(usize, &str)> = pieces(&text).collect();
+            assert_eq!(cut.iter().map(|(_, piece)| *piece).collect::<String>(), text);
+            assert!(cut.iter().all(|&(at, piece)| piece.len() <= PIECE_BYTES && text[at..].starts_with(piece)));
+            let at_an_end = cut.iter().filter(|(_, piece)| piece.ends_with([' ', '\n']));
+            assert!(at_an_end.count() == cut.len() || !text.contains(' '), "{cut:?}");
+        }
+        let pieces = chunks("text", &"a bc def ".repeat(20_000), 30, 5);
+        assert!(pieces.iter().all(|piece| piece.split(' ').count() <= 30));
+        assert!(pieces.iter().map(|piece| piece.split(' ').count()).sum::<usize>() >= 60_000);
     }
 
     #[test]

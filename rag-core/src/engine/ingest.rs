@@ -23,9 +23,11 @@ struct Draft {
 impl Inner {
     pub(super) fn upsert(&self, scope: &Scope, documents: Vec<Document>, cancel: &Cancel) -> Result<UpsertReport> {
         let stages = Stages::new(&*self.telemetry, cancel);
+        let handed_in = documents.len();
         let documents = validate(scope, documents, self.config.runtime.max_document_bytes)?;
         let mut writer = self.writer()?;
         let (mut report, mut drafts) = stages.run(Stage::Chunk, || self.draft(&mut writer, scope, &documents))?;
+        report.repeated = handed_in - documents.len();
         stages.run(Stage::Embed, || self.embed_missing(&mut drafts, cancel, &mut report))?;
         stages.run(Stage::Store, || writer.stage(|writer| drafts.iter().try_for_each(|draft| put(writer, draft))))?;
         Ok(report)

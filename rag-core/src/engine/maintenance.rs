@@ -65,11 +65,15 @@ impl Inner {
         if *writer.vectors.as_mut().documents() != live.all {
             repaired.push("vectors: the index has other documents than the store".to_owned());
         }
-        if let Err(problem) = crate::format::manifest::Manifest::read(&self.layout.folder) {
-            repaired.push(format!("MANIFEST: {problem}"));
+        match crate::format::manifest::Manifest::read(&self.layout.folder) {
+            Err(problem) => repaired.push(format!("MANIFEST: {problem}")),
+            Ok(found) if found != writer.manifest => repaired.push("MANIFEST: it is not what was written".to_owned()),
+            Ok(_) => {}
         }
         if !repaired.is_empty() {
+            writer.manifest = None;
             let snapshot = writer.sync(true)?;
+            writer.vectors.remove_strangers(&self.layout.vectors);
             self.snapshot.store(Arc::new(snapshot));
         }
         Ok(VerifyReport { documents, repaired })

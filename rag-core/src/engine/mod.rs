@@ -13,8 +13,6 @@ mod search;
 mod snapshot;
 mod stages;
 #[cfg(test)]
-mod testing;
-#[cfg(test)]
 mod tests;
 mod vectors;
 mod words;

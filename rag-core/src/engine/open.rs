@@ -51,6 +51,8 @@ pub(super) struct Writer {
     pub(super) model: rag_governance::ModelIdentity,
     /// What the lexical index does to words.
     pub(super) analyser: String,
+    /// The MANIFEST as it is on disk, where that is known.
+    pub(super) manifest: Option<Manifest>,
     pending: Option<StoreWrite>,
     /// Numbers that the pending transaction gave, those that it took away, and the next one never given.
     added: IdSet,
@@ -101,6 +103,7 @@ impl Writer {
             disk,
             model: embedder.identity().clone(),
             analyser,
+            manifest,
             pending: None,
             added: IdSet::new(),
             removed: IdSet::new(),
@@ -251,9 +254,10 @@ impl Writer {
         Ok(())
     }
 
-    pub(super) fn write_manifest(&self, snapshot: &Snapshot) -> Result<()> {
+    /// Writes the MANIFEST unless it says all this already: opening a folder to search in it writes nothing.
+    fn write_manifest(&mut self, snapshot: &Snapshot) -> Result<()> {
         let created_at = snapshot.store.created_at()?.unwrap_or_else(|| jiff::Timestamp::now().to_string());
-        Manifest {
+        let manifest = Manifest {
             commit_seq: snapshot.seq,
             segments: self.vectors.segments().to_vec(),
             model: self.model.clone(),
@@ -261,8 +265,13 @@ impl Writer {
             analyser: self.analyser.clone(),
             build: env!("CARGO_PKG_VERSION").to_owned(),
             created_at,
+        };
+        if self.manifest.as_ref() != Some(&manifest) {
+            self.manifest = None;
+            manifest.write(&self.layout.folder, &self.disk)?;
+            self.manifest = Some(manifest);
         }
-        .write(&self.layout.folder, &self.disk)
+        Ok(())
     }
 }
 

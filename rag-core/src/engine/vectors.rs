@@ -48,7 +48,6 @@ impl Vectors {
                     }
                 }
                 let index = FlatIndex::open(dimension, opened)?;
-                remove_strangers(folder, &kept);
                 Ok((Vectors::Flat { index, segments: kept, dimension }, problems))
             }
             #[cfg(feature = "hnsw")]
@@ -151,6 +150,19 @@ impl Vectors {
         Ok(unused)
     }
 
+    /// Removes what the MANIFEST on disk does not name: left over from a crash between sealing and the MANIFEST, or from
+    /// another backend. Failing to costs space and nothing else.
+    pub(super) fn remove_strangers(&self, folder: &Path) {
+        let Ok(files) = std::fs::read_dir(folder) else { return };
+        for file in files.flatten() {
+            let name = file.file_name().to_string_lossy().into_owned();
+            let ours = number(&name).is_some() || name.starts_with(".tmp-");
+            if ours && !self.segments().iter().any(|entry| entry.name == name) {
+                let _ = std::fs::remove_file(file.path());
+            }
+        }
+    }
+
     /// Removes files that the MANIFEST no longer names.
     pub(super) fn remove_files(folder: &Path, disk: &Disk, names: &[String]) -> Result<()> {
         names.iter().try_for_each(|name| disk.remove(&folder.join(name)))
@@ -169,16 +181,4 @@ fn open_listed(folder: &Path, entry: &SegmentEntry, full: bool) -> Result<Mapped
 
 fn number(name: &str) -> Option<u64> {
     name.strip_prefix("vectors-")?.strip_suffix(".seg")?.parse().ok()
-}
-
-/// Left over from a crash between sealing and the MANIFEST; failing to remove them costs space and nothing else.
-fn remove_strangers(folder: &Path, kept: &[SegmentEntry]) {
-    let Ok(files) = std::fs::read_dir(folder) else { return };
-    for file in files.flatten() {
-        let name = file.file_name().to_string_lossy().into_owned();
-        let ours = number(&name).is_some() || name.starts_with(".tmp-");
-        if ours && !kept.iter().any(|entry| entry.name == name) {
-            let _ = std::fs::remove_file(file.path());
-        }
-    }
 }

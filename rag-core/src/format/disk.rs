@@ -11,18 +11,24 @@ use xxhash_rust::xxh3::Xxh3;
 use super::{FileKind, HEADER, header};
 use crate::error::{Error, Result};
 
-/// When a disk dies: it takes a number of write operations, then fails every further one, as a full or broken disk does.
+/// When a disk dies: it takes a number of write operations, then fails every further one.
 #[derive(Debug)]
 pub struct FaultPlan {
     left: AtomicU64,
     writes: AtomicU64,
     tripped: AtomicBool,
+    is_full: bool,
 }
 
 impl FaultPlan {
-    /// Lets `writes` operations through and fails from then on. `u64::MAX` only counts.
+    /// Lets `writes` operations through and fails from then on, as a broken disk does. `u64::MAX` only counts.
     pub fn after(writes: u64) -> Arc<FaultPlan> {
-        Arc::new(FaultPlan { left: writes.into(), writes: 0.into(), tripped: false.into() })
+        Arc::new(FaultPlan { left: writes.into(), writes: 0.into(), tripped: false.into(), is_full: false })
+    }
+
+    /// Lets `writes` operations through and fails from then on as a full disk does.
+    pub fn full_after(writes: u64) -> Arc<FaultPlan> {
+        Arc::new(FaultPlan { left: writes.into(), writes: 0.into(), tripped: false.into(), is_full: true })
     }
 
     /// Write operations seen so far.
@@ -40,7 +46,10 @@ impl FaultPlan {
         let spent = self.left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_err();
         if spent {
             self.tripped.store(true, Ordering::SeqCst);
-            return Err(io::Error::other("the disk failed (injected)"));
+            return Err(match self.is_full {
+                true => io::Error::new(io::ErrorKind::StorageFull, "no space left on the disk (injected)"),
+                false => io::Error::other("the disk failed (injected)"),
+            });
         }
         Ok(())
     }

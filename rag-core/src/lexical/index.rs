@@ -50,6 +50,8 @@ pub(crate) struct LexicalIndex {
     options: IndexWriterOptions,
     /// `None` after a failed write, until [`LexicalIndex::rollback`].
     writer: Option<IndexWriter>,
+    /// Whether there is anything that the last commit lacks.
+    changed: bool,
     merges: Vec<(Vec<SegmentId>, FutureResult<Option<SegmentMeta>>)>,
     /// Bytes handed to the writer since it last was idle.
     queued: usize,
@@ -88,15 +90,23 @@ impl LexicalIndex {
             .num_merge_threads(1)
             .memory_budget_per_thread(memory)
             .build();
-        let opened = guarded("open the lexical index", || {
-            let index = open_or_create(directory, &fields, &analyser)?;
+        let opened = guarded("open the lexical index", || open_or_create(directory, &fields, &analyser));
+        let index = match opened {
+            Ok(index) => index,
+            Err(error) if error.kind() == ErrorKind::Corruption => return Ok(Opened::NeedsRebuild(error.to_string())),
+            Err(error) => return Err(error),
+        };
+        let reader = guarded("read the lexical index", || {
             let reader = index.reader_builder().reload_policy(ReloadPolicy::Manual).try_into()?;
             probe(&reader, &fields)?;
-            Ok((index, reader))
+            Ok(reader)
         });
-        let (index, reader) = match opened {
-            Ok(opened) => opened,
-            Err(error) if error.kind() == ErrorKind::Corruption => return Ok(Opened::NeedsRebuild(error.to_string())),
+        let reader = match reader {
+            Ok(reader) => reader,
+            // Internal: tantivy calls some damage an I/O error that no system has.
+            Err(error) if matches!(error.kind(), ErrorKind::Corruption | ErrorKind::Internal) => {
+                return Ok(Opened::NeedsRebuild(error.to_string()));
+            }
             Err(error) => return Err(error),
         };
         let mut opened = LexicalIndex {
@@ -106,6 +116,7 @@ impl LexicalIndex {
             analyser,
             options,
             writer: None,
+            changed: false,
             merges: Vec::new(),
             queued: 0,
             most_queued: 2 * memory,
@@ -139,6 +150,7 @@ impl LexicalIndex {
         let bytes: usize = chunks.iter().map(|(_, text)| title.len() + text.len()).sum();
         self.queued += 2 * bytes;
         let wait = self.queued > self.most_queued;
+        self.changed = true;
         self.write("add to the lexical index", |writer| {
             entries.into_iter().try_for_each(|entry| writer.add_document(entry).map(drop))?;
             if wait {
@@ -157,6 +169,7 @@ impl LexicalIndex {
     /// As [`LexicalIndex::add`].
     pub(crate) fn delete(&mut self, doc: DocNum) -> Result<()> {
         let term = Term::from_field_u64(self.fields.doc, doc);
+        self.changed = true;
         self.write("delete from the lexical index", |writer| {
             writer.delete_term(term);
             Ok(())
@@ -164,18 +177,22 @@ impl LexicalIndex {
     }
 
     /// Makes everything since the last commit durable and visible, and notes `seq` with it. Merges that this makes
-    /// worthwhile run in the background.
+    /// worthwhile run in the background. When the last commit has all this already, nothing is written.
     ///
     /// # Errors
     /// As [`LexicalIndex::add`]; the index then still has the commit before.
     pub(crate) fn commit(&mut self, seq: u64) -> Result<Commit> {
         let merge_failure = self.finished_merges();
+        if !self.changed && self.payload()? == Some(seq.to_string()) {
+            return Ok(Commit { merge_failure });
+        }
         self.write("commit the lexical index", |writer| {
             let mut commit = writer.prepare_commit()?;
             commit.set_payload(&seq.to_string());
             commit.commit().map(drop)
         })?;
         self.queued = 0;
+        self.changed = false;
         self.reload()?;
         self.start_merges()?;
         Ok(Commit { merge_failure })
@@ -201,6 +218,7 @@ impl LexicalIndex {
         // Dropping it stops its threads and gives its lock back.
         self.writer = None;
         self.start_writer()?;
+        self.changed = false;
         self.reload()
     }
 
@@ -268,7 +286,7 @@ impl LexicalIndex {
         };
         let (done, writer) = match guarded(action, || Ok(write(&mut writer))) {
             Ok(Ok(done)) => (Ok(done), Some(writer)),
-            Ok(Err(error)) => (Err(error_of(action, error)), None),
+            Ok(Err(error)) => (Err(error_of(action, cause_of(error, &mut writer))), None),
             Err(panicked) => (Err(panicked), None),
         };
         self.writer = writer;
@@ -322,6 +340,15 @@ impl LexicalIndex {
                 tracing::warn!(%error, "a merge of the lexical index failed");
             }
         }
+    }
+}
+
+/// Where tantivy only says that a thread of its writer ended, what ended it: it is told to whoever joins the thread, which
+/// preparing a commit does.
+fn cause_of(error: TantivyError, writer: &mut IndexWriter) -> TantivyError {
+    match error {
+        TantivyError::ErrorInThread(_) => writer.prepare_commit().err().unwrap_or(error),
+        error => error,
     }
 }
 

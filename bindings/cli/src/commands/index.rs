@@ -37,11 +37,15 @@ pub(crate) fn run(
     let answer = json!({
         "read": read.read, "empty": read.empty, "ignored": read.ignored, "failed": failed,
         "added": report.added, "updated": report.updated, "unchanged": report.unchanged,
-        "chunks": report.chunks, "embedded": report.embedded, "truncated": report.truncated,
+        "repeated": report.repeated, "chunks": report.chunks, "embedded": report.embedded, "truncated": report.truncated,
     });
     output.answer(&answer, |_| {
+        let repeated = match report.repeated {
+            0 => String::new(),
+            count => format!(" ({count} replaced by a later one with the same id)"),
+        };
         format!(
-            "{} added, {} updated, {} unchanged; {} chunks, {} embedded; {} ignored, {} empty, {failed} failed",
+            "{} added, {} updated, {} unchanged{repeated}; {} chunks, {} embedded; {} ignored, {} empty, {failed} failed",
             report.added, report.updated, report.unchanged, report.chunks, report.embedded, read.ignored, read.empty
         )
     })?;

@@ -1,5 +1,8 @@
 //! Web pages: the visible text, in reading order, and the `<title>`.
 
+#[cfg(feature = "html")]
+mod shallow;
+
 use super::problem::Problem;
 
 /// Title and visible text of a page.
@@ -26,12 +29,10 @@ const WIDTH: usize = 1_000_000;
 
 #[cfg(feature = "html")]
 fn visible_text(markup: &str) -> Result<String, Problem> {
-    html2text::config::plain_no_decorate()
-        .raw_mode(true)
-        .no_link_wrapping()
-        .allow_width_overflow()
-        .string_from_read(markup.as_bytes(), WIDTH)
-        .map_err(|error| Problem::Malformed(error.to_string()))
+    let config = html2text::config::plain_no_decorate().raw_mode(true).no_link_wrapping().allow_width_overflow();
+    let tree = config.dom_to_render_tree(&shallow::parse(markup));
+    let text = tree.and_then(|tree| config.render_to_string(tree, WIDTH));
+    text.map_err(|error| Problem::Malformed(error.to_string()))
 }
 
 /// What stands between `<title>` and `</title>`, as a paragraph of its own.
@@ -69,9 +70,31 @@ mod tests {
     }
 
     #[test]
-    fn a_page_nested_five_thousand_deep_neither_panics_nor_overflows() {
-        let page = "<div>".repeat(5_000) + "bottom";
-        let _ = parse(page);
+    fn however_deep_a_page_nests_its_text_is_read_in_order() {
+        for (open, close) in [
+            ("<div>", "</div>"),
+            ("<div>", ""),
+            ("<div/>", ""),
+            ("<section><span>", "</span></section>"),
+            ("<blockquote><ul><li>", "</ul></blockquote>"),
+            ("<table><tr><td>", "</td></tr></table>"),
+            ("<svg><script>", ""),
+            ("<optgroup><rt>", ""),
+            ("<x-a>", "</x-b>"),
+        ] {
+            let page = format!("<p>top{}<p>bottom</p>{}<p>after</p>", open.repeat(100_000), close.repeat(100_000));
+            let (_, text) = parse(page).unwrap();
+            let words: Vec<&str> = text.split_whitespace().filter(|word| word.len() > 2).collect();
+            assert_eq!(words, ["top", "bottom", "after"], "{open}");
+        }
+    }
+
+    #[test]
+    fn marks_that_are_never_closed_are_not_carried_into_every_later_paragraph() {
+        let page: String = (0..20_000).map(|i| format!("<div><font size={i}><b>word{i}</div>")).collect();
+        let (_, text) = parse(page).unwrap();
+        assert_eq!(text.lines().filter(|line| line.starts_with("word")).count(), 20_000);
+        assert_eq!(parse("<p>a<s>b</s><a href=x>c</a></p>".to_owned()).unwrap().1.trim(), "abc");
     }
 
     #[test]

@@ -7,9 +7,9 @@ mod segments;
 use std::path::Path;
 use std::sync::Arc;
 
-use super::testing::WordEmbedder;
 use super::*;
 use crate::filter::Filter;
+use crate::testing::WordEmbedder;
 
 fn open(folder: &Path) -> Engine {
     Engine::builder().embedder(Arc::new(WordEmbedder::new(64))).open(folder).unwrap()

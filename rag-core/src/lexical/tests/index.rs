@@ -326,6 +326,17 @@ fn a_full_disk_fails_the_commit_and_rollback_goes_on() {
 }
 
 #[test]
+fn a_disk_that_fills_between_two_additions_is_told_by_a_later_one() {
+    let directory = Filling::new();
+    let full = Arc::clone(&directory.full);
+    let Opened::Ready(mut index) = LexicalIndex::open(Box::new(directory), &config("none")).unwrap() else { panic!() };
+    full.store(true, Ordering::Relaxed);
+    let mut additions = (1..1_000_000).map(|doc| index.add(doc, "t", "", &[(0, "glacier")], &Metadata::new()));
+    let error = additions.find_map(Result::err).unwrap();
+    assert_eq!(error.kind(), ErrorKind::ResourceExhausted, "{error}");
+}
+
+#[test]
 fn a_failed_compaction_loses_nothing() {
     let directory = Filling::new();
     let full = Arc::clone(&directory.full);

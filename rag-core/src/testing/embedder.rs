@@ -1,4 +1,4 @@
-//! A transparent embedder for tests of the engine: hashed words, so that texts with common words are close.
+//! A transparent embedder: hashed words, so that texts with common words are close.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
@@ -8,14 +8,24 @@ use crate::embed::{Embedder, Embeddings, TextKind};
 use crate::error::Result;
 use crate::types::Cancel;
 
+/// Embeds a text as the sum of its words, each one signed dimension; costs next to nothing.
+///
+/// ```
+/// use rag_core::{Document, Engine, Scope, testing::WordEmbedder};
+/// let folder = tempfile::tempdir()?;
+/// let engine = Engine::builder().embedder(std::sync::Arc::new(WordEmbedder::new(64))).open(folder.path())?;
+/// engine.upsert(&Scope::default(), vec![Document::new("a", "alpine passes")])?;
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug)]
-pub(crate) struct WordEmbedder {
+pub struct WordEmbedder {
     identity: ModelIdentity,
     embedded: AtomicUsize,
 }
 
 impl WordEmbedder {
-    pub(crate) fn new(dimension: usize) -> Self {
+    /// Vectors with `dimension` values; the more of them, the fewer words fall on one.
+    pub fn new(dimension: usize) -> Self {
         let identity = ModelIdentity {
             name: "words".into(),
             quantization: Quantization::F32,
@@ -28,7 +38,7 @@ impl WordEmbedder {
     }
 
     /// Number of passages embedded so far.
-    pub(crate) fn embedded(&self) -> usize {
+    pub fn embedded(&self) -> usize {
         self.embedded.load(Ordering::SeqCst)
     }
 }
