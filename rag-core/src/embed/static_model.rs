@@ -101,6 +101,11 @@ impl StaticModel {
         })
     }
 
+    #[cfg(test)]
+    pub(super) fn wordpiece(&self) -> &WordPiece {
+        &self.wordpiece
+    }
+
     fn embed_one(&self, text: &str, out: &mut [f32]) {
         self.wordpiece.tokens(text, |row, _| {
             let Some(row) = row.map(|row| row as usize) else { return };

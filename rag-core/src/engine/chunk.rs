@@ -14,8 +14,8 @@ use crate::types::{Document, MAX_CHUNKS, Metadata, Value};
 /// Metadata field that names the syntax of a text.
 pub const FORMAT_FIELD: &str = "format";
 
-/// Changes when a change of this module gives other chunks for the same text.
-const REVISION: u32 = 1;
+/// Changes when a change of this module, or of how the bundled model counts tokens, gives other chunks for the same text.
+const REVISION: u32 = 2;
 
 /// Splits documents by one set of settings and the tokens of one model.
 #[derive(Debug)]

@@ -107,6 +107,23 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
 
+    /// Format 1, for ever.
+    #[test]
+    fn headers_are_the_ones_that_were_always_written() {
+        for (kind, head, own) in [
+            (FileKind::Manifest, "0101", ""),
+            (FileKind::Segment, "0200", ""),
+            (FileKind::Model, "0300", ""),
+            (FileKind::LexicalMeta, "0401", ""),
+        ] {
+            let written = header(kind, 12, 0x0807_0605_0403_0201);
+            let written: String = written.iter().map(|byte| format!("{byte:02x}")).collect();
+            let fixed = "8952 4147 0d0a 1a0a 0100".replace(' ', "");
+            let rest = format!("000000000c00000000000000{}{}", "0102030405060708", "00".repeat(24));
+            assert_eq!(written, format!("{fixed}{head}{rest}{own}"), "{kind:?}");
+        }
+    }
+
     #[test]
     fn every_flipped_bit_and_every_cut_is_found() {
         let body = b"some payload";
