@@ -182,7 +182,7 @@ fn a_folder_of_every_version_opens_whole() {
         assert_eq!(found(&engine, &german, "bakery brot", Mode::Hybrid), ["brot"]);
         assert_eq!(found(&engine, &Scope::tenant("other").unwrap(), "bakery tenant", Mode::Hybrid), ["bakery"]);
         let stats = engine.stats(&scope).unwrap();
-        assert_eq!((stats.documents, stats.commit_seq, stats.vectors), (5, 2, 6));
+        assert_eq!((stats.documents, stats.commit_seq, stats.chunks_total), (5, 2, 6));
 
         engine.upsert(&scope, vec![Document::new("new", "written by this version")]).unwrap();
         engine.commit().unwrap();

@@ -110,18 +110,22 @@ mod tests {
     /// Format 1, for ever.
     #[test]
     fn headers_are_the_ones_that_were_always_written() {
-        for (kind, head, own) in [
-            (FileKind::Manifest, "0101", ""),
-            (FileKind::Segment, "0200", ""),
-            (FileKind::Model, "0300", ""),
-            (FileKind::LexicalMeta, "0401", ""),
-        ] {
-            let written = header(kind, 12, 0x0807_0605_0403_0201);
-            let written: String = written.iter().map(|byte| format!("{byte:02x}")).collect();
-            let fixed = "8952 4147 0d0a 1a0a 0100".replace(' ', "");
-            let rest = format!("000000000c00000000000000{}{}", "0102030405060708", "00".repeat(24));
-            assert_eq!(written, format!("{fixed}{head}{rest}{own}"), "{kind:?}");
-        }
+        let written = |kind| -> String {
+            header(kind, 12, 0x0807_0605_0403_0201).iter().map(|byte| format!("{byte:02x}")).collect()
+        };
+        let fixed = |kind: &str, own: &str| {
+            let rest = "000000000c000000000000000102030405060708";
+            format!("895241470d0a1a0a0100{kind}{rest}{}{own}", "00".repeat(24))
+        };
+        assert_eq!(
+            [FileKind::Manifest, FileKind::Segment, FileKind::Model, FileKind::LexicalMeta].map(written),
+            [
+                fixed("0101", "2502a4bc8abbf734"),
+                fixed("0200", "45c7572bf83bff39"),
+                fixed("0300", "29e10f0d4afce6a9"),
+                fixed("0401", "90da42d3b7720d47"),
+            ]
+        );
     }
 
     #[test]

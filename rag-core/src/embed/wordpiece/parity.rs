@@ -12,7 +12,9 @@ use tokenizers::models::wordpiece::WordPiece as Pieces;
 use tokenizers::normalizers::bert::BertNormalizer;
 use tokenizers::pre_tokenizers::bert::BertPreTokenizer;
 
-use super::WordPiece;
+use unicode_categories::UnicodeCategories as _;
+
+use super::{WordPiece, is_accent, is_dropped, is_punctuation};
 use crate::embed::StaticModel;
 
 static BUNDLED: LazyLock<StaticModel> = LazyLock::new(|| StaticModel::bundled().unwrap());
@@ -26,7 +28,7 @@ fn reference(ours: &WordPiece) -> tokenizers::Tokenizer {
     let vocabulary: BTreeMap<u32, String> = heads.chain(tails).collect();
     assert!(vocabulary.keys().copied().eq(0..vocabulary.len() as u32), "a row for each piece");
     let lines: Vec<String> = vocabulary.into_values().chain([UNKNOWN.to_owned()]).collect();
-    let pieces = Pieces::from_bytes(lines.join("\n")).unwrap();
+    let pieces = Pieces::builder().vocab(Pieces::read_bytes(lines.join("\n").as_bytes()).unwrap()).build().unwrap();
     let mut tokenizer = tokenizers::Tokenizer::new(pieces);
     tokenizer.with_normalizer(Some(BertNormalizer::default())).unwrap();
     tokenizer.with_pre_tokenizer(Some(BertPreTokenizer));
@@ -56,9 +58,18 @@ fn theirs(text: &str) -> Tokens {
     tokens
 }
 
-/// The text as both are meant to read it: the three controls that part words only here become other white space of the
-/// same length.
+/// Whether the tables of the reference, those of Unicode 8, take the character for something else than ours do: it is
+/// younger, or was given another category since.
+fn is_reclassified(c: char) -> bool {
+    let dropped = c == char::REPLACEMENT_CHARACTER || c.is_other();
+    let punctuation = c.is_ascii_punctuation() || c.is_punctuation();
+    (dropped, c.is_mark_nonspacing(), punctuation) != (is_dropped(c), is_accent(c), is_punctuation(c))
+}
+
+/// The text as both are meant to read it: without characters that only one of them knows; and the three controls that
+/// part words only here become other white space of the same length.
 fn comparable(text: &str) -> String {
+    let text: String = text.chars().filter(|&c| !is_reclassified(c)).collect();
     text.replace(['\u{b}', '\u{c}'], " ").replace('\u{85}', "\u{a0}")
 }
 
@@ -114,13 +125,20 @@ fn samples_of_many_scripts_are_cut_alike() {
 
 #[test]
 fn every_character_is_cut_alike() {
-    let (mut differing, mut same) = (Vec::new(), 0);
+    let (mut differing, mut same, mut reclassified) = (Vec::new(), 0, 0);
     for character in '\0'..=char::MAX {
         let text = comparable(&format!("a{character}b {character}"));
-        if ours(&text) == theirs(&text) { same += 1 } else { differing.push(character) }
+        if is_reclassified(character) {
+            reclassified += 1;
+        } else if ours(&text) == theirs(&text) {
+            same += 1;
+        } else {
+            differing.push(character);
+        }
     }
-    eprintln!("{same} same, {} differ: {differing:?}", differing.len());
-    assert!(differing.is_empty());
+    eprintln!("{same} alike, {} differ, {reclassified} reclassified since", differing.len());
+    assert!(differing.is_empty(), "{differing:?}");
+    assert!(reclassified < 1000, "{reclassified}");
 }
 
 proptest! {

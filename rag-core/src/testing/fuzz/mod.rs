@@ -126,12 +126,16 @@ mod tests {
 
     /// The seeds, and `variations` inputs made of them and of random bytes.
     fn run(target: &str, variations: usize) {
+        run_from(target, variations, 0x5eed);
+    }
+
+    fn run_from(target: &str, variations: usize, seed: u64) {
         let body = TARGETS.iter().find(|(name, _)| *name == target).unwrap().1;
         let seeds = seeds(target);
         assert!(!seeds.is_empty());
         seeds.iter().for_each(|seed| body(seed));
         body(&[]);
-        let mut random = SmallRng::seed_from_u64(0x5eed);
+        let mut random = SmallRng::seed_from_u64(seed);
         for round in 0..variations {
             let mut input = match round % 3 {
                 0 => Vec::new(),
@@ -195,12 +199,12 @@ mod tests {
 
     #[test]
     fn store_holds() {
-        run("store", 30);
+        run("store", 15);
     }
 
     #[test]
     fn store_open_holds() {
-        run("store_open", 60);
+        run("store_open", 20);
     }
 
     #[test]
@@ -211,5 +215,31 @@ mod tests {
     #[test]
     fn trec_holds() {
         run("trec", 2000);
+    }
+
+    #[test]
+    #[ignore = "takes minutes; the extended lane runs it"]
+    fn parsers_hold_over_many_inputs() {
+        for target in ["chunk", "filter", "manifest", "model_file", "query", "record", "segment", "trec"] {
+            run_from(target, 20_000, 1);
+        }
+    }
+
+    #[test]
+    #[ignore = "takes minutes; the extended lane runs it"]
+    fn tokenizer_holds_over_many_inputs() {
+        run_from("tokenizer", 200_000, 1);
+    }
+
+    #[test]
+    #[ignore = "takes minutes; the extended lane runs it"]
+    fn store_holds_over_many_inputs() {
+        run_from("store", 3_000, 1);
+    }
+
+    #[test]
+    #[ignore = "takes minutes; the extended lane runs it"]
+    fn store_open_holds_over_many_inputs() {
+        run_from("store_open", 3_000, 1);
     }
 }
