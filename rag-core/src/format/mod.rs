@@ -110,8 +110,9 @@ mod tests {
     /// Format 1, for ever.
     #[test]
     fn headers_are_the_ones_that_were_always_written() {
-        let written = |kind| -> String {
-            header(kind, 12, 0x0807_0605_0403_0201).iter().map(|byte| format!("{byte:02x}")).collect()
+        let written = |kind| {
+            let bytes = header(kind, 12, 0x0807_0605_0403_0201);
+            bytes.iter().fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"))
         };
         let fixed = |kind: &str, own: &str| {
             let rest = "000000000c000000000000000102030405060708";

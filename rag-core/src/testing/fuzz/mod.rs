@@ -133,7 +133,9 @@ mod tests {
         let body = TARGETS.iter().find(|(name, _)| *name == target).unwrap().1;
         let seeds = seeds(target);
         assert!(!seeds.is_empty());
-        seeds.iter().for_each(|seed| body(seed));
+        for seed in &seeds {
+            body(seed);
+        }
         body(&[]);
         let mut random = SmallRng::seed_from_u64(seed);
         for round in 0..variations {

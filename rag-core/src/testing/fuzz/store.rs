@@ -287,10 +287,8 @@ fn use_file(path: &Path, check: StoreCheck, states: Option<&[State]>) -> Result<
     for doc in view.live()?.all.iter().take(100) {
         view.record(doc).and_then(|_| view.vectors(doc)).map(drop)?;
     }
-    if check.integrity && whole {
-        if let Some(states) = states {
-            assert_holds(&view, seq, states.get(seq as usize).unwrap());
-        }
+    if let Some(states) = states.filter(|_| check.integrity && whole) {
+        assert_holds(&view, seq, states.get(seq as usize).unwrap());
     }
     let write = store.begin(0)?;
     let (record, vectors) = record(TENANTS[0], IDS[1], 100, 9);
