@@ -35,8 +35,31 @@ pub enum Value {
     Float(f64),
     /// A string, or a date.
     Text(String),
-    /// Several values; a filter holds if it holds for any of them.
-    List(Vec<Value>),
+    /// Several values, none of them a list; a filter holds if it holds for any of them.
+    List(#[serde(deserialize_with = "singles")] Vec<Value>),
+}
+
+/// The variants of [`Value`] but the list, in their order: reading cannot recurse, however a damaged record nests.
+#[derive(Deserialize)]
+#[serde(rename = "Value")]
+enum Single {
+    Bool(bool),
+    Int(i64),
+    Float(f64),
+    Text(String),
+}
+
+fn singles<'de, D: serde::Deserializer<'de>>(deserializer: D) -> std::result::Result<Vec<Value>, D::Error> {
+    let singles = Vec::<Single>::deserialize(deserializer)?;
+    Ok(singles
+        .into_iter()
+        .map(|single| match single {
+            Single::Bool(value) => Value::Bool(value),
+            Single::Int(value) => Value::Int(value),
+            Single::Float(value) => Value::Float(value),
+            Single::Text(value) => Value::Text(value),
+        })
+        .collect())
 }
 
 impl From<bool> for Value {

@@ -20,6 +20,8 @@ use crate::types::Cancel;
 static BUNDLED: &[u8] = include_bytes!("../../models/minilm-256.ragm");
 /// Texts between two looks at the clock, and the unit of work of a thread.
 const CHECK_EVERY: usize = 64;
+/// Far above any scale in use, and so small that the sum over the longest text stays finite.
+const MAX_SCALE: f32 = 1e20;
 
 /// A static model. The bundled one is distilled from all-MiniLM-L6-v2 (Apache-2.0) to 256 dimensions.
 pub struct StaticModel {
@@ -128,7 +130,7 @@ impl StaticModel {
             return Err(wrong("has another number of pieces than of rows"));
         }
         let scales: Vec<f32> = take(rows * 4).as_chunks::<4>().0.iter().map(|word| f32::from_le_bytes(*word)).collect();
-        if !scales.iter().all(|scale| scale.is_finite()) || !(0.0..=1.0).contains(&description.dense_weight) {
+        if !scales.iter().all(|scale| scale.abs() <= MAX_SCALE) || !(0.0..=1.0).contains(&description.dense_weight) {
             return Err(wrong("has a number out of range"));
         }
         let mut hash = String::with_capacity(64);
@@ -149,6 +151,11 @@ impl StaticModel {
             scales,
             codes: rest.iter().map(|&byte| byte as i8).collect(),
         })
+    }
+
+    #[cfg(test)]
+    pub(super) fn wordpiece(&self) -> &WordPiece {
+        &self.wordpiece
     }
 
     fn embed_one(&self, text: &str, out: &mut [f32]) {

@@ -1,13 +1,15 @@
 //! The tokeniser of uncased BERT models: words, then the longest known pieces of each (Devlin et al. 2019; Wu et al. 2016).
 //!
-//! Control characters vanish, accents fold (NFD without marks), letters become lower-case, and every punctuation mark
-//! and every CJK ideograph is a word of its own.
+//! Control characters vanish, accents fold (NFD without non-spacing marks), letters become lower-case, and every
+//! punctuation mark and every CJK ideograph is a word of its own. Form feed, vertical tab and next line part words as all
+//! white space does, where the original drops them and joins what they part.
 
-use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hasher};
+#[cfg(all(test, feature = "candle"))]
+mod parity;
 
+use rustc_hash::FxHashMap;
 use unicode_normalization::UnicodeNormalization;
-use unicode_normalization::char::is_combining_mark;
+use unicode_properties::{GeneralCategory, GeneralCategoryGroup, UnicodeGeneralCategory};
 
 /// Longer words are unknown.
 const MAX_WORD_CHARS: usize = 100;
@@ -16,9 +18,9 @@ const MAX_WORD_CHARS: usize = 100;
 #[derive(Debug)]
 pub(crate) struct WordPiece {
     /// Pieces that start a word.
-    heads: Pieces,
+    heads: FxHashMap<Box<str>, u32>,
     /// Pieces that go on, without their `##`.
-    tails: Pieces,
+    tails: FxHashMap<Box<str>, u32>,
     /// Bytes of the longest piece.
     longest: usize,
 }
@@ -26,7 +28,7 @@ pub(crate) struct WordPiece {
 impl WordPiece {
     /// A vocabulary; piece `i` is row `i`.
     pub(crate) fn new<'a>(pieces: impl Iterator<Item = &'a str>) -> Self {
-        let mut wordpiece = WordPiece { heads: Pieces::default(), tails: Pieces::default(), longest: 0 };
+        let mut wordpiece = WordPiece { heads: FxHashMap::default(), tails: FxHashMap::default(), longest: 0 };
         for (row, piece) in pieces.enumerate() {
             wordpiece.longest = wordpiece.longest.max(piece.len());
             match piece.strip_prefix("##").filter(|tail| !tail.is_empty()) {
@@ -40,57 +42,61 @@ impl WordPiece {
     /// Calls `token` for each piece with its row (`None`: an unknown word) and the byte offset in `text` where the word
     /// begins.
     pub(crate) fn tokens(&self, text: &str, mut token: impl FnMut(Option<u32>, usize)) {
-        let mut word = String::new();
-        let mut start = 0;
+        let mut word = Word::default();
         for (at, original) in text.char_indices() {
             if original.is_whitespace() {
-                self.pieces(&mut word, start, &mut token);
-                continue;
-            }
-            if original == '\0' || original == '\u{fffd}' || is_dropped(original) {
-                continue;
-            }
-            if original.is_ascii() {
-                let alone = original.is_ascii_punctuation();
-                if alone {
-                    self.pieces(&mut word, start, &mut token);
+                self.pieces(&mut word, &mut token);
+            } else if original.is_ascii() {
+                if !original.is_ascii_control() {
+                    self.letter(
+                        &mut word,
+                        original.to_ascii_lowercase(),
+                        at,
+                        original.is_ascii_punctuation(),
+                        &mut token,
+                    );
                 }
-                if word.is_empty() {
-                    start = at;
-                }
-                word.push(original.to_ascii_lowercase());
-                if alone {
-                    self.pieces(&mut word, start, &mut token);
-                }
-                continue;
-            }
-            for letter in
-                std::iter::once(original).nfd().filter(|&c| !is_combining_mark(c)).flat_map(char::to_lowercase)
-            {
-                let alone = is_ideograph(letter) || is_punctuation(letter);
-                if alone {
-                    self.pieces(&mut word, start, &mut token);
-                }
-                if word.is_empty() {
-                    start = at;
-                }
-                word.push(letter);
-                if alone {
-                    self.pieces(&mut word, start, &mut token);
+            } else if !is_dropped(original) {
+                let ideograph = is_ideograph(original);
+                let letters = std::iter::once(original).nfd().filter(|&letter| !is_accent(letter));
+                for letter in letters.flat_map(char::to_lowercase) {
+                    self.letter(&mut word, letter, at, ideograph || is_punctuation(letter), &mut token);
                 }
             }
         }
-        self.pieces(&mut word, start, &mut token);
+        self.pieces(&mut word, &mut token);
+    }
+
+    /// Takes a letter into the word; `alone`: it is a word by itself.
+    fn letter(
+        &self,
+        word: &mut Word,
+        letter: char,
+        at: usize,
+        alone: bool,
+        token: &mut impl FnMut(Option<u32>, usize),
+    ) {
+        if alone {
+            self.pieces(word, token);
+        }
+        if word.letters.is_empty() {
+            word.start = at;
+        }
+        word.letters.push(letter);
+        if alone {
+            self.pieces(word, token);
+        }
     }
 
     /// The longest known piece from the left, again and again; a word with an unknown rest is unknown as a whole.
-    fn pieces(&self, word: &mut String, start: usize, token: &mut impl FnMut(Option<u32>, usize)) {
-        if word.is_empty() {
+    fn pieces(&self, word: &mut Word, token: &mut impl FnMut(Option<u32>, usize)) {
+        let Word { letters, start } = word;
+        if letters.is_empty() {
             return;
         }
         let (mut rows, mut count) = ([0u32; MAX_WORD_CHARS], 0);
-        let mut rest = word.as_str();
-        if word.len() <= MAX_WORD_CHARS || word.chars().count() <= MAX_WORD_CHARS {
+        let mut rest = letters.as_str();
+        if letters.len() <= MAX_WORD_CHARS || letters.chars().count() <= MAX_WORD_CHARS {
             while let Some((row, after)) = self.longest(rest, count == 0) {
                 rows[count] = row; // a piece has at least one character, so there are no more pieces than these
                 count += 1;
@@ -99,12 +105,12 @@ impl WordPiece {
         }
         if rest.is_empty() {
             for &row in &rows[..count] {
-                token(Some(row), start);
+                token(Some(row), *start);
             }
         } else {
-            token(None, start);
+            token(None, *start);
         }
-        word.clear();
+        letters.clear();
     }
 
     /// The longest piece that `rest` begins with, and what comes after it.
@@ -115,39 +121,33 @@ impl WordPiece {
     }
 }
 
-/// Multiplies and rotates eight bytes at a time. The keys are those of a model, so nobody can choose them to collide.
-#[derive(Debug, Clone, Copy, Default)]
-struct PieceHasher(u64);
-
-impl Hasher for PieceHasher {
-    fn write(&mut self, bytes: &[u8]) {
-        for chunk in bytes.chunks(8) {
-            let word = chunk.iter().rev().fold(0, |word, &byte| word << 8 | u64::from(byte));
-            self.0 = (self.0.rotate_left(23) ^ word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        }
-    }
-    fn finish(&self) -> u64 {
-        self.0 ^ self.0 >> 32
-    }
+/// A word under way, and where in the text it begins.
+#[derive(Default)]
+struct Word {
+    letters: String,
+    start: usize,
 }
 
-type Pieces = HashMap<Box<str>, u32, BuildHasherDefault<PieceHasher>>;
-
-/// Control characters and formatting marks.
+/// Control characters, formatting marks, characters of private use, and the sign for what could not be decoded.
 fn is_dropped(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{2064}' | '\u{feff}')
+    use GeneralCategory::{Control, Format, PrivateUse};
+    c == char::REPLACEMENT_CHARACTER || matches!(c.general_category(), Control | Format | PrivateUse)
 }
 
+fn is_accent(c: char) -> bool {
+    c.general_category() == GeneralCategory::NonspacingMark
+}
+
+/// The blocks that BERT parts into single signs.
 fn is_ideograph(c: char) -> bool {
-    matches!(c, '\u{4e00}'..='\u{9fff}' | '\u{3400}'..='\u{4dbf}' | '\u{20000}'..='\u{2ceaf}' | '\u{f900}'..='\u{faff}' | '\u{2f800}'..='\u{2fa1f}')
+    matches!(c, '\u{4e00}'..='\u{9fff}' | '\u{3400}'..='\u{4dbf}' | '\u{20000}'..='\u{2a6df}'
+        | '\u{2a700}'..='\u{2b81f}' | '\u{2b920}'..='\u{2ceaf}' | '\u{f900}'..='\u{faff}'
+        | '\u{2f800}'..='\u{2fa1f}')
 }
 
-/// The common blocks of punctuation beyond ASCII.
+/// Punctuation of every script, and all the signs of ASCII.
 fn is_punctuation(c: char) -> bool {
-    matches!(c, '\u{a1}' | '\u{a7}' | '\u{ab}' | '\u{b6}' | '\u{b7}' | '\u{bb}' | '\u{bf}'
-        | '\u{2010}'..='\u{2027}' | '\u{2030}'..='\u{205e}' | '\u{3001}'..='\u{3003}' | '\u{3008}'..='\u{3011}'
-        | '\u{ff01}'..='\u{ff0f}' | '\u{ff1a}'..='\u{ff20}')
+    c.is_ascii_punctuation() || c.general_category_group() == GeneralCategoryGroup::Punctuation
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ use crate::types::{Document, MAX_CHUNKS, Metadata, Value};
 /// Metadata field that names the syntax of a text.
 pub const FORMAT_FIELD: &str = "format";
 
-/// Changes when a change of this module gives other chunks for the same text.
+/// Changes when a change of this module, or of how the bundled model counts tokens, gives other chunks for the same text.
 const REVISION: u32 = 2;
 
 /// Longest text, in bytes, that is looked at as a whole; a longer one is first cut into pieces of about this length. What

@@ -26,6 +26,8 @@ pub use api::{
     UpsertReport, VerifyReport,
 };
 pub use builder::EngineBuilder;
+#[cfg(feature = "testing")]
+pub(crate) use chunk::Chunker;
 pub use chunk::FORMAT_FIELD;
 
 use crate::config::EngineConfig;

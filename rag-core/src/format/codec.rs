@@ -17,13 +17,13 @@ const PREFIX: usize = 9;
 /// No record is larger; decoding stops there whatever a damaged length says.
 const LIMIT: usize = 2 << 30;
 
-fn config() -> impl bincode::config::Config {
-    bincode::config::standard().with_limit::<LIMIT>()
+fn config<const BYTES: usize>() -> impl bincode::config::Config {
+    bincode::config::standard().with_limit::<BYTES>()
 }
 
 /// Encodes one record that will be stored under `key`.
 pub(crate) fn encode<T: Serialize>(key: u64, record: &T) -> Result<Vec<u8>> {
-    let body = bincode::serde::encode_to_vec(record, config())
+    let body = bincode::serde::encode_to_vec(record, config::<LIMIT>())
         .map_err(|error| Error::internal("a record cannot be encoded").with_source(error))?;
     Ok(seal(BINCODE, key, &body))
 }
@@ -31,8 +31,14 @@ pub(crate) fn encode<T: Serialize>(key: u64, record: &T) -> Result<Vec<u8>> {
 /// Decodes what [`encode`] made for the same `key`; damaged, foreign or trailing bytes are `Corruption`.
 pub(crate) fn decode<T: DeserializeOwned>(key: u64, bytes: &[u8]) -> Result<T> {
     let body = unseal(BINCODE, key, bytes)?;
-    let (record, read) = bincode::serde::decode_from_slice(body, config())
-        .map_err(|error| Error::corruption(format!("record {key} cannot be decoded")).with_source(error))?;
+    // No number takes more than eight times its bytes: a short record cannot ask for much memory.
+    let decoded = match body.len() {
+        0..0x1_0000 => bincode::serde::decode_from_slice(body, config::<{ 1 << 20 }>()),
+        0x1_0000..0x100_0000 => bincode::serde::decode_from_slice(body, config::<{ 1 << 28 }>()),
+        _ => bincode::serde::decode_from_slice(body, config::<LIMIT>()),
+    };
+    let (record, read) =
+        decoded.map_err(|error| Error::corruption(format!("record {key} cannot be decoded")).with_source(error))?;
     if read != body.len() {
         return Err(Error::corruption(format!("record {key} has {} trailing bytes", body.len() - read)));
     }

@@ -53,10 +53,23 @@ impl Manifest {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             other => other.map_err(|error| Error::io("read", &path, error))?,
         };
-        let body = payload(&bytes, FileKind::Manifest, true).map_err(|error| error.with("file", MANIFEST))?;
-        serde_json::from_slice(body)
-            .map(Some)
-            .map_err(|error| Error::corruption(format!("the MANIFEST is not understood: {error}")).with_source(error))
+        Manifest::parse(&bytes).map(Some)
+    }
+
+    /// Reads the bytes of a MANIFEST.
+    ///
+    /// # Errors
+    /// `Corruption` or `Unsupported`.
+    pub(crate) fn parse(file: &[u8]) -> Result<Manifest> {
+        let body = payload(file, FileKind::Manifest, true).map_err(|error| error.with("file", MANIFEST))?;
+        let manifest: Manifest = serde_json::from_slice(body).map_err(|error| {
+            Error::corruption(format!("the MANIFEST is not understood: {error}")).with_source(error)
+        })?;
+        // Files that are no longer used are removed by these names.
+        if let Some(entry) = manifest.segments.iter().find(|entry| entry.name.contains(['/', '\\'])) {
+            return Err(Error::corruption(format!("the MANIFEST names a file outside of its folder: {}", entry.name)));
+        }
+        Ok(manifest)
     }
 
     /// Replaces the MANIFEST of `folder`.

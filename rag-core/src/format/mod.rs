@@ -113,6 +113,28 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
 
+    /// Format 1, for ever.
+    #[test]
+    fn headers_are_the_ones_that_were_always_written() {
+        let written = |kind| {
+            let bytes = header(kind, 12, 0x0807_0605_0403_0201);
+            bytes.iter().fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"))
+        };
+        let fixed = |kind: &str, own: &str| {
+            let rest = "000000000c000000000000000102030405060708";
+            format!("895241470d0a1a0a0100{kind}{rest}{}{own}", "00".repeat(24))
+        };
+        assert_eq!(
+            [FileKind::Manifest, FileKind::Segment, FileKind::Model, FileKind::LexicalMeta].map(written),
+            [
+                fixed("0101", "2502a4bc8abbf734"),
+                fixed("0200", "45c7572bf83bff39"),
+                fixed("0300", "29e10f0d4afce6a9"),
+                fixed("0401", "90da42d3b7720d47"),
+            ]
+        );
+    }
+
     #[test]
     fn every_flipped_bit_and_every_cut_is_found() {
         let body = b"some payload";
