@@ -89,7 +89,9 @@ fn embed(text: &str) -> Vec<f32> {
     }
     let length = vector.iter().map(|value| value * value).sum::<f32>().sqrt();
     if length > 0.0 {
-        vector.iter_mut().for_each(|value| *value /= length);
+        for value in &mut vector {
+            *value /= length;
+        }
     }
     vector
 }
@@ -110,7 +112,8 @@ fn main() -> std::result::Result<(), Box<dyn std::error::Error>> {
 
     // BM25 knows none of these words; the dense retriever finds them by their parts.
     for mode in [Mode::Lexical, Mode::Dense] {
-        let answer = engine.search(&scope, &SearchRequest::new("acomodation raillway", 1).with_mode(mode))?;
+        let question = "acomodation raillway"; // typos: ignore
+        let answer = engine.search(&scope, &SearchRequest::new(question, 1).with_mode(mode))?;
         println!("{mode:?}: {:?}", answer.hits.first().map(|hit| (&hit.id, hit.score)));
         assert_eq!(answer.hits.first().map(|hit| hit.id.as_str()), (mode == Mode::Dense).then_some("a"));
     }

@@ -85,7 +85,8 @@ fn of_documents_with_one_id_the_last_counts_and_the_report_tells_how_many_went()
     assert_eq!(place.search("third", &["--mode", "lexical"]), ["same"]);
     assert_eq!(place.search("second", &["--mode", "lexical"]), ["other"]);
 
-    let hundreds: String = (0..1500).map(|i| format!("{{\"id\":\"{}\",\"text\":\"word{i}\"}}\n", i % 1000)).collect();
+    let lines: Vec<String> = (0..1500).map(|i| format!("{{\"id\":\"{}\",\"text\":\"word{i}\"}}\n", i % 1000)).collect();
+    let hundreds = lines.concat();
     place.write("c.jsonl", hundreds.as_bytes());
     let (report, _) = place.index(0, &[]);
     let sum: u64 = ["added", "updated", "unchanged", "repeated"].iter().map(|key| report[key].as_u64().unwrap()).sum();

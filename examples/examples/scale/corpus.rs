@@ -148,15 +148,16 @@ fn files(root: &Path) -> Result<Vec<PathBuf>> {
 }
 
 fn text_of(file: &Path) -> Result<String> {
-    let name = file.to_string_lossy();
     let mut bytes = std::fs::read(file)?;
-    if name.ends_with(".gz") {
+    let is_compressed = file.extension().is_some_and(|extension| extension == "gz");
+    if is_compressed {
         let mut plain = Vec::new();
         flate2::read::GzDecoder::new(bytes.as_slice()).read_to_end(&mut plain)?;
         bytes = plain;
     }
     let text = String::from_utf8_lossy(&bytes).into_owned();
-    if !name.trim_end_matches(".gz").ends_with(".jsonl") {
+    let plain_name = if is_compressed { file.with_extension("") } else { file.to_owned() };
+    if plain_name.extension().is_none_or(|extension| extension != "jsonl") {
         return Ok(text);
     }
     let mut out = String::new();

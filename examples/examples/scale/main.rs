@@ -95,7 +95,7 @@ fn index(arguments: &Arguments, corpus: &Corpus, folder: &Path) -> Result<serde_
     while done < arguments.documents {
         let start = processor_time();
         let batch: Vec<_> = documents.by_ref().take(arguments.batch.min(arguments.documents - done)).collect();
-        making += (processor_time() - start).as_secs_f64();
+        making += processor_time().saturating_sub(start).as_secs_f64();
         done += batch.len();
         staged += batch.len();
         let start = Instant::now();
@@ -158,7 +158,7 @@ fn search(arguments: &Arguments, corpus: &Corpus, folder: &Path) -> Result<serde
             times.push(start.elapsed());
             answer.stages.iter().for_each(|&(stage, took)| stopwatch.add(stage, took));
         }
-        let processor = (processor_time() - processor) / questions.len().max(1) as u32;
+        let processor = processor_time().saturating_sub(processor) / questions.len().max(1) as u32;
         times.sort_unstable();
         let at = |share: f64| millis(percentile(&times, share));
         report[name] = json!({
@@ -175,7 +175,7 @@ fn search(arguments: &Arguments, corpus: &Corpus, folder: &Path) -> Result<serde
 fn change(engine: &Engine, corpus: &Corpus) -> Result<serde_json::Value> {
     let mut times = Vec::new();
     for (revision, mut document) in corpus.documents().take(20).enumerate() {
-        document.text.push_str(&format!("Revision {revision}."));
+        document.text += &["Revision ", &revision.to_string(), "."].concat();
         let start = Instant::now();
         engine.upsert(&Scope::default(), vec![document])?;
         engine.commit()?;

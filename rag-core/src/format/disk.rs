@@ -46,9 +46,10 @@ impl FaultPlan {
         let spent = self.left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, |left| left.checked_sub(1)).is_err();
         if spent {
             self.tripped.store(true, Ordering::SeqCst);
-            return Err(match self.is_full {
-                true => io::Error::new(io::ErrorKind::StorageFull, "no space left on the disk (injected)"),
-                false => io::Error::other("the disk failed (injected)"),
+            return Err(if self.is_full {
+                io::Error::new(io::ErrorKind::StorageFull, "no space left on the disk (injected)")
+            } else {
+                io::Error::other("the disk failed (injected)")
             });
         }
         Ok(())

@@ -94,9 +94,10 @@ impl Killing {
             _ => other.push(line),
         };
         let after_start = self.random.random_bool(0.5);
-        let (commits, micros) = match after_start {
-            true => (0, self.random.random_range(0..1_000_000)),
-            false => (self.random.random_range(1..8), self.random.random_range(0..100_000)),
+        let (commits, micros) = if after_start {
+            (0, self.random.random_range(0..1_000_000))
+        } else {
+            (self.random.random_range(1..8), self.random.random_range(0..100_000))
         };
         while told.begun < self.seq + commits {
             let Ok(line) = lines.recv() else { break };
@@ -108,7 +109,9 @@ impl Killing {
         }
         child.kill().unwrap();
         let status = child.wait().unwrap();
-        lines.iter().for_each(|line| hear(line, &mut told));
+        for line in &lines {
+            hear(line, &mut told);
+        }
         assert_eq!(status.signal(), Some(SIGKILL), "it ended by itself: {other:#?}");
         told
     }

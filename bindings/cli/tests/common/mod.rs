@@ -26,7 +26,9 @@ impl Place {
     pub(crate) fn with(files: &[(&str, &[u8])]) -> Place {
         let place = Place { folder: tempfile::tempdir().unwrap() };
         std::fs::create_dir(place.input()).unwrap();
-        files.iter().for_each(|(name, content)| place.write(name, content));
+        for (name, content) in files {
+            place.write(name, content);
+        }
         place
     }
 

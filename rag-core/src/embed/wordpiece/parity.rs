@@ -82,11 +82,11 @@ fn assert_alike(text: &str) {
 const SAMPLES: &[&str] = &[
     "The quick brown fox jumps over the lazy dog's back; it cost $3.50 (+7%), didn't it?",
     "unaffable UNAFFABILITY — an e-mail to user_name@example.org, see https://example.org/a?b=c#d",
-    "Der Fluß fließt übermäßig schnell. „Größe“ ist nicht ›alles‹, sagte er …",
+    "Der Fluß fließt übermäßig schnell. „Größe“ ist nicht ›alles‹, sagte er …", // typos: ignore
     "Où est passé l’élève? «Ça va», répondit-elle, à l’œuvre naïve.",
     "¿Dónde está el niño? ¡Allí! Señor Ibáñez comió piñas.",
     "Învățătorul a spus: „Știința și țara”. Ţară, şi.",
-    "Türkiye'nin İstanbul ve Iğdır illeri; ılık ışık.",
+    "Türkiye'nin İstanbul ve Iğdır illeri; ılık ışık.", // typos: ignore
     "Tiếng Việt có nhiều dấu thanh: ằ ẳ ẵ ặ ế ề ể ễ ệ.",
     "Zażółć gęślą jaźń. Příliš žluťoučký kůň. Łódź, Þórður, Ærø.",
     "Съешь же ещё этих мягких французских булок, да выпей чаю; йод и ёж.",
