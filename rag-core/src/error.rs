@@ -183,7 +183,11 @@ pub(crate) fn kind_of_io(error: &std::io::Error) -> ErrorKind {
         }
         Io::TimedOut | Io::Interrupted | Io::WouldBlock | Io::ResourceBusy => ErrorKind::Unavailable,
         Io::InvalidData | Io::UnexpectedEof => ErrorKind::Corruption,
-        _ => ErrorKind::Internal,
+        // Libraries wrap one in another and lose its kind.
+        _ => match error.get_ref().and_then(|inner| inner.downcast_ref::<std::io::Error>()) {
+            Some(inner) => kind_of_io(inner),
+            None => ErrorKind::Internal,
+        },
     }
 }
 
@@ -225,5 +229,7 @@ mod tests {
         let error = Error::io("write", "x".as_ref(), std::io::Error::from_raw_os_error(28));
         assert_eq!(error.kind(), ErrorKind::ResourceExhausted);
         assert!(StdError::source(&error).is_some());
+        let wrapped = std::io::Error::other(std::io::Error::from_raw_os_error(28));
+        assert_eq!(kind_of_io(&wrapped), ErrorKind::ResourceExhausted);
     }
 }

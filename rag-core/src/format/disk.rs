@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use xxhash_rust::xxh3::Xxh3;
 
 use super::{FileKind, HEADER, header};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result, kind_of_io};
 
 /// When a disk dies: it takes a number of write operations, then fails every further one.
 #[derive(Debug)]
@@ -60,12 +60,27 @@ impl FaultPlan {
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Disk {
     faults: Option<Arc<FaultPlan>>,
+    full: Arc<AtomicBool>,
 }
 
 impl Disk {
     /// A disk that obeys `plan`; for tests.
     pub(crate) fn failing(plan: Arc<FaultPlan>) -> Disk {
-        Disk { faults: Some(plan) }
+        Disk { faults: Some(plan), full: Arc::default() }
+    }
+
+    /// Passes a result on, and notes whether there was no room.
+    pub(crate) fn saw<T>(&self, result: io::Result<T>) -> io::Result<T> {
+        if result.as_ref().is_err_and(|error| kind_of_io(error) == ErrorKind::ResourceExhausted) {
+            self.full.store(true, Ordering::Relaxed);
+        }
+        result
+    }
+
+    /// Whether there was no room at some write since this was last asked. For libraries that make a mere sentence of an
+    /// error of the system.
+    pub(crate) fn was_full(&self) -> bool {
+        self.full.swap(false, Ordering::Relaxed)
     }
 
     /// Whether tests watch this disk.
@@ -75,7 +90,7 @@ impl Disk {
 
     /// To be called before every change of the disk.
     pub(crate) fn step(&self) -> io::Result<()> {
-        self.faults.as_ref().map_or(Ok(()), |plan| plan.step())
+        self.saw(self.faults.as_ref().map_or(Ok(()), |plan| plan.step()))
     }
 
     /// Writes a file of `kind` whose payload `fill` writes: temporary file in the same folder, fsync, rename, fsync of

@@ -43,10 +43,16 @@ impl Directory for IndexFiles {
     }
     fn open_write(&self, path: &Path) -> Result<WritePtr, OpenWriteError> {
         self.disk.step().map_err(|error| OpenWriteError::wrap_io_error(error, path.to_owned()))?;
-        let inner = self.inner.open_write(path)?;
-        if !self.disk.is_watched() {
-            return Ok(inner);
-        }
+        let inner = match self.inner.open_write(path) {
+            // Left by a commit that was cut off. The next one counts from the same place and comes to the same name.
+            Err(OpenWriteError::FileAlreadyExists(_)) => {
+                self.inner.delete(path).map_err(|error| {
+                    OpenWriteError::wrap_io_error(io::Error::other(error.to_string()), path.to_owned())
+                })?;
+                self.inner.open_write(path)?
+            }
+            opened => opened?,
+        };
         Ok(BufWriter::new(Box::new(WatchedFile { inner, disk: self.disk.clone() })))
     }
     fn atomic_read(&self, path: &Path) -> Result<Vec<u8>, OpenReadError> {
@@ -84,16 +90,16 @@ struct WatchedFile {
 impl Write for WatchedFile {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         self.disk.step()?;
-        self.inner.write(bytes)
+        self.disk.saw(self.inner.write(bytes))
     }
     fn flush(&mut self) -> io::Result<()> {
-        self.inner.flush()
+        self.disk.saw(self.inner.flush())
     }
 }
 
 impl TerminatingWrite for WatchedFile {
     fn terminate_ref(&mut self, token: AntiCallToken) -> io::Result<()> {
         self.disk.step()?;
-        self.inner.terminate_ref(token)
+        self.disk.saw(self.inner.terminate_ref(token))
     }
 }

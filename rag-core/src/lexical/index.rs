@@ -50,6 +50,8 @@ pub(crate) struct LexicalIndex {
     options: IndexWriterOptions,
     /// `None` after a failed write, until [`LexicalIndex::rollback`].
     writer: Option<IndexWriter>,
+    /// Where the files are written.
+    disk: Disk,
     /// Whether there is anything that the last commit lacks.
     changed: bool,
     merges: Vec<(Vec<SegmentId>, FutureResult<Option<SegmentMeta>>)>,
@@ -71,7 +73,11 @@ impl LexicalIndex {
     /// # Errors
     /// As [`LexicalIndex::open`].
     pub(crate) fn open_folder(folder: &Path, config: &LexicalConfig, disk: &Disk) -> Result<Opened> {
-        LexicalIndex::open(super::directory::open(folder, disk)?, config)
+        let mut opened = LexicalIndex::open(super::directory::open(folder, disk)?, config)?;
+        if let Opened::Ready(index) = &mut opened {
+            index.disk = disk.clone();
+        }
+        Ok(opened)
     }
 
     /// Opens the index in `directory`, or makes an empty one where there is none. An index of another format, schema or
@@ -116,6 +122,7 @@ impl LexicalIndex {
             analyser,
             options,
             writer: None,
+            disk: Disk::default(),
             changed: false,
             merges: Vec::new(),
             queued: 0,
@@ -286,11 +293,19 @@ impl LexicalIndex {
         };
         let (done, writer) = match guarded(action, || Ok(write(&mut writer))) {
             Ok(Ok(done)) => (Ok(done), Some(writer)),
-            Ok(Err(error)) => (Err(error_of(action, cause_of(error, &mut writer))), None),
+            Ok(Err(error)) => (Err(self.explained(error_of(action, cause_of(error, &mut writer)))), None),
             Err(panicked) => (Err(panicked), None),
         };
         self.writer = writer;
         done
+    }
+
+    /// tantivy makes a mere sentence of some errors of the system.
+    fn explained(&self, error: Error) -> Error {
+        if self.disk.was_full() && error.kind() == ErrorKind::Internal {
+            return Error::new(ErrorKind::ResourceExhausted, error.message().to_owned()).with_source(error);
+        }
+        error
     }
 
     fn reload(&mut self) -> Result<()> {

@@ -124,7 +124,7 @@ fn broken_rules(path: &str, source: &str) -> Vec<String> {
 
 /// Code that only tests run, and tools that are no part of the product.
 fn is_outside_the_product(path: &str) -> bool {
-    let is_test = path.split('/').any(|part| ["tests", "tests.rs", "build.rs"].contains(&part));
+    let is_test = path.split('/').any(|part| ["tests", "tests.rs", "parity.rs", "build.rs"].contains(&part));
     is_test || ["xtask/", "fuzz/", "benches/", "examples/"].iter().any(|folder| path.starts_with(folder))
 }
 

@@ -112,8 +112,11 @@ fn die_at_every(step: usize) {
             Err(error) => (0, Some(error)),
         };
         let expected = if is_full { ErrorKind::ResourceExhausted } else { ErrorKind::Internal };
-        let kind = failure.as_ref().map(Error::kind);
-        assert_eq!(kind, plan.tripped().then_some(expected), "write {last}: {failure:?}");
+        match &failure {
+            Some(error) => assert_eq!(error.kind(), expected, "write {last}: {error:?}"),
+            // The disk died, if at all, under something that may fail: a merge, the removal of what is not used.
+            None => assert_eq!(returned, STEPS.len(), "write {last}"),
+        }
         let engine = open_wide(folder.path());
         let report = engine.verify(|| ()).unwrap();
         let state = state_of(&engine);
@@ -138,10 +141,16 @@ fn files_below(folder: &Path) -> Vec<PathBuf> {
     files
 }
 
-/// A folder with a vector segment, two lexical segments, deletions and a delta.
+/// A folder with a vector segment, several lexical segments, deletions and a delta.
 fn written(folder: &Path) -> State {
     let engine = open_wide(folder);
     run(&engine);
+    // One of many deleted: too few for a merge, so the list of deletions stays a file.
+    let other = Scope::tenant("other").unwrap();
+    engine.upsert(&other, (0..12).map(|i| Document::new(i.to_string(), "of another tenant")).collect()).unwrap();
+    engine.commit().unwrap();
+    engine.delete(&other, &["5"]).unwrap();
+    engine.commit().unwrap();
     state_of(&engine)
 }
 
@@ -224,9 +233,11 @@ fn a_flipped_byte_in_the_store_is_reported_or_harmless_and_never_changes_an_answ
     }
     assert!(reported > 5, "{reported} reported, {harmless} harmless");
     for id in ["bakery again", "fresh rolls", "deep snow"] {
-        let at = bytes.windows(id.len()).rposition(|window| window == id.as_bytes()).unwrap();
         let mut damaged = bytes.clone();
-        damaged[at] ^= 1;
+        let places = bytes.windows(id.len()).enumerate().filter(|(_, window)| *window == id.as_bytes());
+        for (at, _) in places {
+            damaged[at] ^= 1; // in pages of older commits too, which are not read
+        }
         std::fs::write(&file, damaged).unwrap();
         let outcome = open_wide(folder.path()).verify(|| ());
         assert_eq!(outcome.unwrap_err().kind(), ErrorKind::Corruption, "{id}");

@@ -52,6 +52,39 @@ const LEAVES: &[&str] = &[
     "xmp",
 ];
 
+/// Elements whose start tags end SVG and MathML, however deep these nest.
+const BREAKS_OUT: &[&str] = &[
+    "blockquote",
+    "body",
+    "br",
+    "center",
+    "dd",
+    "div",
+    "dl",
+    "dt",
+    "h1",
+    "h2",
+    "h3",
+    "h4",
+    "h5",
+    "h6",
+    "head",
+    "hr",
+    "li",
+    "listing",
+    "menu",
+    "ol",
+    "p",
+    "pre",
+    "ruby",
+    "span",
+    "sub",
+    "sup",
+    "table",
+    "ul",
+    "var",
+];
+
 type Handle = <RcDom as TreeSink>::Handle;
 
 /// The tree of a page.
@@ -79,7 +112,9 @@ struct Shallow {
 
 impl Shallow {
     fn passes(&self, tag: &Tag) -> bool {
-        if LEAVES.contains(&&*tag.name) && !self.adjusted_current_node_present_but_not_in_html_namespace() {
+        let is_foreign = self.adjusted_current_node_present_but_not_in_html_namespace();
+        let always = if is_foreign { BREAKS_OUT } else { LEAVES };
+        if always.contains(&&*tag.name) && (!is_foreign || tag.kind == TagKind::StartTag) {
             return true;
         }
         match tag.kind {
