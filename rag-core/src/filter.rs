@@ -19,6 +19,9 @@ use serde_json::{Map, Value as Json};
 use crate::error::{Error, Result};
 use crate::types::{Metadata, Value};
 
+/// Most values of one `in`.
+pub const MAX_IN_VALUES: usize = 65_536;
+
 /// Deepest nesting of `and`, `or` and `not`.
 pub const MAX_FILTER_DEPTH: usize = 64;
 
@@ -112,6 +115,12 @@ impl Filter {
             Filter::Eq(field, value) => check_field(field).and_then(|()| check_operand(field, value)),
             Filter::In(field, values) => {
                 check_field(field)?;
+                if values.len() > MAX_IN_VALUES {
+                    let given = values.len();
+                    return Err(Error::invalid(format!(
+                        "`in` of `{field}` has {given} values; at most {MAX_IN_VALUES} are allowed: split it with `or`"
+                    )));
+                }
                 values.iter().try_for_each(|value| check_operand(field, value))
             }
             Filter::Exists(field) => check_field(field),
@@ -288,20 +297,22 @@ fn single<'a>(json: &'a Json, what: &str, expected: &str) -> Result<(&'a str, &'
 
 fn scalar(field: &str, json: &Json) -> Result<Value> {
     match Value::from_json(json) {
-        Some(Value::List(_)) | None => {
-            Err(Error::invalid(format!("the filter on `{field}` needs a string, a number or a boolean, not {json}")))
-        }
+        Some(Value::List(_)) | None => Err(Error::invalid(format!(
+            "the filter on `{field}` needs a string, a number or a boolean, not {json}; give whole numbers of 2^63 and more as strings"
+        ))),
         Some(value) => Ok(value),
     }
 }
 
 impl Value {
-    /// The value of a JSON scalar or list of scalars; `None` for null, objects and lists that hold either.
+    /// The value of a JSON scalar or list of scalars; `None` for null, objects, whole numbers of 2^63 and
+    /// more, and lists that hold one of these.
     pub fn from_json(json: &Json) -> Option<Value> {
         Some(match json {
             Json::Bool(value) => Value::Bool(*value),
             Json::Number(number) => match number.as_i64() {
                 Some(whole) => Value::Int(whole),
+                None if number.is_u64() => return None, // as a double it would equal its neighbours
                 None => Value::Float(number.as_f64()?),
             },
             Json::String(text) => Value::Text(text.clone()),
@@ -369,6 +380,14 @@ mod tests {
         ] {
             assert_eq!(holds(filter, &metadata), expected, "{filter}");
         }
+    }
+
+    #[test]
+    fn numbers_that_no_integer_holds_and_endless_lists_are_refused() {
+        let large = Filter::parse(r#"{"eq": {"owner": 18446744073709551615}}"#).unwrap_err();
+        assert!(large.to_string().contains("as strings"), "{large}");
+        let list = vec![Value::Int(1); MAX_IN_VALUES + 1];
+        assert!(Filter::In("a".to_owned(), list).validate().is_err());
     }
 
     #[test]

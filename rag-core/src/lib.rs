@@ -29,5 +29,6 @@ pub use rag_fusion as fusion;
 pub use rag_governance as governance;
 pub use rag_ltr as ltr;
 pub use types::{
-    Cancel, ChunkId, DEFAULT_TENANT, DocNum, Document, IdSet, MAX_CHUNKS, MAX_ID_BYTES, Metadata, Scope, Value,
+    Cancel, ChunkId, DEFAULT_TENANT, DocNum, Document, IdSet, MAX_CHUNKS, MAX_ID_BYTES, MAX_TITLE_BYTES, Metadata,
+    Scope, Value,
 };

@@ -17,6 +17,9 @@ pub const DEFAULT_TENANT: &str = "default";
 /// Longest document id and longest tenant name, in bytes.
 pub const MAX_ID_BYTES: usize = 512;
 
+/// Longest title, in bytes: each chunk is embedded and indexed with it.
+pub const MAX_TITLE_BYTES: usize = 4096;
+
 /// Number of low bits of a [`ChunkId`] that count the chunks of one document.
 const ORDINAL_BITS: u32 = 20;
 
@@ -96,6 +99,18 @@ impl<T: Into<Value>> From<Vec<T>> for Value {
 /// Metadata of a document: flat, by field name. Nested objects use dotted names (`author.name`).
 pub type Metadata = BTreeMap<String, Value>;
 
+/// About how many bytes metadata takes: names and texts as they are, every other value eight.
+pub(crate) fn metadata_bytes(metadata: &Metadata) -> usize {
+    fn of(value: &Value) -> usize {
+        match value {
+            Value::Text(text) => text.len(),
+            Value::List(values) => values.iter().map(of).sum(),
+            Value::Bool(_) | Value::Int(_) | Value::Float(_) => 8,
+        }
+    }
+    metadata.iter().map(|(field, value)| field.len() + of(value)).sum()
+}
+
 /// What a caller hands in: one document.
 ///
 /// ```
@@ -110,7 +125,7 @@ pub type Metadata = BTreeMap<String, Value>;
 pub struct Document {
     /// Unique within the tenant; 1 to [`MAX_ID_BYTES`] bytes.
     pub id: String,
-    /// May be empty. Searched together with the text, and apart in field queries.
+    /// At most [`MAX_TITLE_BYTES`] bytes; may be empty. Searched together with the text, and apart in field queries.
     pub title: String,
     /// The body.
     pub text: String,
@@ -187,6 +202,12 @@ impl Scope {
             Some(already) => Filter::and([already, filter]),
         });
         self
+    }
+
+    /// Refuses a filter that could not be evaluated: an error gives no documents, never unfiltered ones.
+    #[cfg_attr(not(feature = "engine"), allow(dead_code))]
+    pub(crate) fn validate(&self) -> Result<()> {
+        self.filter.as_ref().map_or(Ok(()), Filter::validate)
     }
 
     /// The tenant.
@@ -267,6 +288,11 @@ impl IdSet {
     /// Takes one out; whether it was there.
     pub fn remove(&mut self, id: DocNum) -> bool {
         self.0.remove(id)
+    }
+
+    /// The largest member.
+    pub fn max(&self) -> Option<DocNum> {
+        self.0.max()
     }
 
     /// Membership.

@@ -84,9 +84,10 @@ pub struct FusedHit<Id = u64> {
 }
 
 impl<Id> FusedHit<Id> {
-    /// Position of the first run that has the document.
+    /// Position of the first run that counts and has the document.
     pub fn first_run(&self) -> usize {
-        self.contributions.iter().position(|part| part.rank.is_some()).unwrap_or(self.contributions.len())
+        let has_it = |part: &Contribution| part.rank.is_some() && part.weight > 0.0;
+        self.contributions.iter().position(has_it).unwrap_or(self.contributions.len())
     }
 }
 
@@ -94,7 +95,7 @@ impl<Id> FusedHit<Id> {
 ///
 /// Equal scores rank by the first run that has the document, in the order given, then by ascending id. So the scores of a
 /// fusion do not depend on the order of the runs, but the ranks of equal ones do: put the run you trust most first.
-/// No score of the answer is infinite or NaN.
+/// No score of the answer is infinite or NaN. A run of weight 0 is explained, but brings no document of its own.
 ///
 /// # Errors
 /// [`Error::Weight`], [`Error::NoWeight`], [`Error::RrfK`].
@@ -108,15 +109,15 @@ pub fn fuse<Id: Clone + Eq + Hash + Ord>(
         .iter()
         .map(|run| Contribution { rank: None, score: 0.0, normalized: 0.0, weight: run.weight, value: 0.0 })
         .collect();
-    let mut pool: HashMap<&Id, Vec<Contribution>> = HashMap::new();
+    let counted = runs.iter().filter(|run| run.weight > 0.0).flat_map(|run| run.run.hits());
+    let mut pool: HashMap<&Id, Vec<Contribution>> = counted.map(|hit| (&hit.id, absent.clone())).collect();
     for (order, Weighted { run, weight }) in runs.iter().enumerate() {
         let normalized = match method {
             Method::Rrf { k } => (1..=run.len()).map(|rank| 1.0 / (k + rank as f32)).collect(),
             Method::Convex(normalization) => normalize(run, normalization),
         };
         for (position, (hit, normalized)) in run.hits().iter().zip(normalized).enumerate() {
-            let parts = pool.entry(&hit.id).or_insert_with(|| absent.clone());
-            if let Some(part) = parts.get_mut(order) {
+            if let Some(part) = pool.get_mut(&hit.id).and_then(|parts| parts.get_mut(order)) {
                 part.rank = Some(position + 1);
                 part.score = hit.score;
                 part.normalized = normalized;

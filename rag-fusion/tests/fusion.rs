@@ -56,6 +56,15 @@ fn wrong_input_is_named() {
     assert!(fuse::<u64>(&[], Method::rrf(), 1).unwrap().is_empty());
 }
 
+#[test]
+fn a_run_without_weight_brings_no_document_and_breaks_no_tie() {
+    let (ignored, counted) = (run("ignored", &[(7, 9.0), (3, 8.0)]), run("counted", &[(1, 2.0), (2, 1.0), (3, 1.0)]));
+    let runs = [Weighted::new(&ignored, 0.0), Weighted::new(&counted, 1.0)];
+    let fused = fuse(&runs, Method::default(), 10).unwrap();
+    assert_eq!(fused.iter().map(|hit| hit.id).collect::<Vec<_>>(), [1, 2, 3]);
+    assert_eq!(fused[2].contributions[0].rank, Some(2), "it is still explained");
+}
+
 fn any_run() -> impl Strategy<Value = Vec<(u64, f32)>> {
     prop::collection::btree_map(0u64..40, -1e3f32..1e3, 0..30).prop_map(|hits| hits.into_iter().collect())
 }

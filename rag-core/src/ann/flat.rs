@@ -25,6 +25,9 @@ const GROWTH: usize = 4;
 /// Fewer unsealed rows than this are never worth a file: building them again at open takes milliseconds.
 const MIN_SEAL_ROWS: usize = 4096;
 
+/// Sealing is due when one in this many rows is dead, and then takes the segments of which that holds: there is one.
+const MAX_DEAD: usize = 3;
+
 /// An immutable view of a [`FlatIndex`].
 #[derive(Debug, Clone)]
 pub(super) struct FlatView {
@@ -181,14 +184,14 @@ impl FlatIndex {
     /// Whether sealing is worth it now: at least a fifth of the vectors are unsealed, or a third of the rows are dead.
     pub fn seal_wanted(&self) -> bool {
         let (unsealed, dead, live) = (self.unsealed_len(), self.dead_len(), self.live_len());
-        unsealed >= MIN_SEAL_ROWS.max(live / 5) || dead >= MIN_SEAL_ROWS.max((live + dead) / 3)
+        unsealed >= MIN_SEAL_ROWS.max(live / 5) || dead >= MIN_SEAL_ROWS.max((live + dead) / MAX_DEAD)
     }
 
     /// One segment to seal, or `None` when there is nothing to gain. The index is as before until
     /// [`FlatIndex::install_sealed`].
     ///
     /// With `everything`, it holds every vector (compaction); else the blocks in memory, the sealed segments that are not
-    /// much larger than these, and those that are half dead, so that each vector is written a logarithmic number of times.
+    /// much larger than these, and those of which a third is dead, so that each vector is written a logarithmic number of times.
     pub fn merged(&mut self, everything: bool) -> Option<Merged> {
         self.flush();
         let mut chosen: Vec<&Slot> = self.blocks.iter().collect();
@@ -196,8 +199,8 @@ impl FlatIndex {
         let mut sealed: Vec<&Slot> = self.sealed.iter().map(|(_, slot)| slot).collect();
         sealed.sort_by_key(|slot| slot.live_rows());
         for slot in sealed {
-            let half_dead = slot.dead_rows() * 2 >= slot.segment.len();
-            if everything || half_dead || slot.live_rows() <= 2 * rows {
+            let is_due = slot.dead_rows() * MAX_DEAD >= slot.segment.len();
+            if everything || is_due || slot.live_rows() <= 2 * rows {
                 rows += slot.live_rows();
                 chosen.push(slot);
             }

@@ -7,6 +7,7 @@ use arc_swap::ArcSwap;
 
 use super::lock::Lock;
 use super::open::{Layout, Writer};
+use super::pool::Pool;
 use super::{Engine, Inner};
 use crate::config::EngineConfig;
 use crate::embed::{Embedder, StaticModel};
@@ -104,7 +105,6 @@ impl EngineBuilder {
         writer.vectors.remove_strangers(&layout.vectors);
         let engine = Engine {
             inner: Arc::new(Inner {
-                config: self.config,
                 layout,
                 analyser: writer.analyser.clone(),
                 embedder,
@@ -112,7 +112,9 @@ impl EngineBuilder {
                 snapshot: ArcSwap::from_pointee(snapshot),
                 writer: Mutex::new(writer),
                 repairs: Mutex::new(repairs),
-                pool: Mutex::new(None),
+                searching: Pool::new("rag-search", self.config.runtime.threads),
+                writing: Pool::new("rag-write", self.config.runtime.threads),
+                config: self.config,
                 closing: Cancel::never(),
                 #[cfg(feature = "hnsw")]
                 building: Mutex::new(None),

@@ -57,8 +57,11 @@ impl<'a> Chunker<'a> {
         if self.config.max_tokens == 0 {
             return Ok(vec![(0, length)]);
         }
-        let tokens =
-            Tokens { base: text.as_ptr() as usize, length: text.len(), starts: self.embedder.token_starts(text)? };
+        let mut starts = Vec::new();
+        for (start, piece) in pieces(text) {
+            starts.extend(self.embedder.token_starts(piece)?.into_iter().map(|at| start as u32 + at));
+        }
+        let tokens = Tokens { base: text.as_ptr() as usize, length: text.len(), starts };
         let capacity = self.capacity(&document.title)?;
         if tokens.starts.len() <= capacity {
             return Ok(vec![(0, length)]);

@@ -1,11 +1,12 @@
 //! Building the vector graph beside everything else: the exact scan answers until it is there.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use super::Inner;
 use super::open::Writer;
 use crate::ann::{HnswBuild, HnswGraph};
-use crate::error::{ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::types::Cancel;
 
 impl Inner {
@@ -14,7 +15,7 @@ impl Inner {
         let Some(build) = writer.vectors.start_build() else { return };
         let (engine, closing, threads) = (Arc::downgrade(self), self.closing.clone(), self.config.runtime.threads);
         let thread = std::thread::Builder::new().name("rag-graph".to_owned()).spawn(move || {
-            let graph = run(build, threads, &closing);
+            let graph = run(build, threads, closing);
             if let Some(engine) = engine.upgrade() {
                 engine.install_graph(graph);
             }
@@ -33,11 +34,19 @@ impl Inner {
     pub(super) fn build_graph_now(&self) -> Result<()> {
         let under_way = self.building.lock().ok().and_then(|mut building| building.take());
         if let Some(thread) = under_way {
-            let _ = thread.join(); // one that panicked left its build undone, which the next lines see
+            let _ = thread.join();
         }
         let mut writer = self.writer()?;
         let Some(build) = writer.vectors.start_build() else { return Ok(()) };
-        let graph = run(build, self.config.runtime.threads, &self.closing);
+        // In a thread of its own, since the lock of the writers is held; see `Pool::run_apart`.
+        let (threads, closing) = (self.config.runtime.threads, self.closing.clone());
+        let thread = std::thread::Builder::new().name("rag-graph".to_owned());
+        let graph = match thread.spawn(move || run(build, threads, closing)) {
+            Ok(thread) => thread.join().unwrap_or_else(|_| Err(Error::internal("building the graph failed"))),
+            Err(error) => {
+                Err(Error::new(ErrorKind::ResourceExhausted, "no thread to build the graph in").with_source(error))
+            }
+        };
         let failure = graph.as_ref().err().cloned();
         writer.vectors.install(graph.ok());
         failure.map_or(Ok(()), Err)
@@ -62,11 +71,13 @@ impl Inner {
     }
 }
 
-/// Builds in threads of its own: in those of the searches it would make them wait.
-fn run(build: HnswBuild, threads: usize, cancel: &Cancel) -> Result<HnswGraph> {
+/// Builds in threads of its own: in those of the searches it would make them wait. A defect there is an error like others,
+/// so that the index learns that its build is over.
+fn run(build: HnswBuild, threads: usize, cancel: Cancel) -> Result<HnswGraph> {
     let name = |i| format!("rag-graph-{i}");
-    match rayon::ThreadPoolBuilder::new().num_threads(threads).thread_name(name).build() {
-        Ok(pool) => pool.install(|| build.run(cancel)),
-        Err(_) => build.run(cancel),
-    }
+    let work = || match rayon::ThreadPoolBuilder::new().num_threads(threads).thread_name(name).build() {
+        Ok(pool) => pool.install(|| build.run(&cancel)),
+        Err(_) => build.run(&cancel),
+    };
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| Err(Error::internal("building the graph failed")))
 }

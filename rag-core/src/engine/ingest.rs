@@ -11,7 +11,10 @@ use crate::embed::{TextKind, check_embeddings};
 use crate::error::{Error, Result};
 use crate::store::Record;
 use crate::telemetry::Stage;
-use crate::types::{Cancel, DocNum, Document, MAX_ID_BYTES, Scope, Value, check_name};
+use crate::types::{Cancel, DocNum, Document, MAX_ID_BYTES, MAX_TITLE_BYTES, Scope, Value, check_name, metadata_bytes};
+
+/// Bytes of text that are handed to the model at once.
+const EMBED_BYTES: usize = 16 << 20;
 
 /// A new revision on its way: the record, and for each chunk the vector that it keeps or `None` for one to embed.
 struct Draft {
@@ -22,6 +25,7 @@ struct Draft {
 
 impl Inner {
     pub(super) fn upsert(&self, scope: &Scope, documents: Vec<Document>, cancel: &Cancel) -> Result<UpsertReport> {
+        scope.validate()?;
         let stages = Stages::new(&*self.telemetry, cancel);
         let handed_in = documents.len();
         let documents = validate(scope, documents, self.config.runtime.max_document_bytes)?;
@@ -34,6 +38,7 @@ impl Inner {
     }
 
     pub(super) fn delete(&self, scope: &Scope, ids: &[&str]) -> Result<usize> {
+        scope.validate()?;
         let mut writer = self.writer()?;
         let mut deleted = 0;
         writer.stage(|writer| {
@@ -45,8 +50,8 @@ impl Inner {
                         continue; // outside the scope: as if it were not there
                     }
                 }
-                if let Some(doc) = store.delete(scope.tenant_name(), id)? {
-                    writer.withdraw(doc)?;
+                if let Some(old) = store.delete(scope.tenant_name(), id)? {
+                    writer.withdraw(old, scope.tenant_name())?;
                     deleted += 1;
                 }
             }
@@ -94,24 +99,35 @@ impl Inner {
         Ok((report, drafts))
     }
 
-    /// One batch for all chunks that have no vector yet.
+    /// Embeds all chunks that have no vector yet, [`EMBED_BYTES`] at a time.
     fn embed_missing(&self, drafts: &mut [Draft], cancel: &Cancel, report: &mut UpsertReport) -> Result<()> {
-        let texts: Vec<String> = drafts
-            .iter()
-            .flat_map(|draft| {
-                draft.record.chunk_texts().zip(&draft.vectors).map(move |(text, kept)| (draft, text, kept))
-            })
-            .filter(|(_, _, kept)| kept.is_none())
-            .map(|(draft, text, _)| embedding_text(&draft.record.title, text))
-            .collect();
-        let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
-        let embeddings = self.in_pool(|| self.embedder.embed(&texts, TextKind::Passage, cancel))?;
-        check_embeddings(&embeddings, self.embedder.identity(), texts.len())?;
-        report.embedded += texts.len();
-        report.truncated += embeddings.truncated.iter().filter(|&&truncated| truncated).count();
-        let missing = drafts.iter_mut().flat_map(|draft| &mut draft.vectors).filter(|kept| kept.is_none());
-        for (i, slot) in missing.enumerate() {
-            *slot = embeddings.get(i).map(<[f32]>::to_vec);
+        let missing = drafts.iter().enumerate().flat_map(|(draft, Draft { vectors, .. })| {
+            let without = vectors.iter().enumerate().filter(|(_, kept)| kept.is_none());
+            without.map(move |(ordinal, _)| (draft, ordinal))
+        });
+        let missing: Vec<(usize, usize)> = missing.collect();
+        let mut rest = missing.as_slice();
+        while !rest.is_empty() {
+            let (mut texts, mut bytes) = (Vec::new(), 0);
+            for &(draft, ordinal) in rest {
+                if bytes >= EMBED_BYTES {
+                    break;
+                }
+                let record = &drafts[draft].record;
+                let text = embedding_text(&record.title, record.chunk(ordinal).unwrap_or_default());
+                bytes += text.len();
+                texts.push(text);
+            }
+            let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
+            let embeddings = self.writing.run_apart(|| self.embedder.embed(&texts, TextKind::Passage, cancel))?;
+            check_embeddings(&embeddings, self.embedder.identity(), texts.len())?;
+            report.embedded += texts.len();
+            report.truncated += embeddings.truncated.iter().filter(|&&truncated| truncated).count();
+            let (batch, later) = rest.split_at(texts.len());
+            for (i, &(draft, ordinal)) in batch.iter().enumerate() {
+                drafts[draft].vectors[ordinal] = embeddings.get(i).map(<[f32]>::to_vec);
+            }
+            rest = later;
         }
         Ok(())
     }
@@ -122,7 +138,7 @@ fn put(writer: &mut Writer, draft: &Draft) -> Result<()> {
     let (doc, replaced) = writer.pending()?.put(&draft.record, &vectors)?;
     debug_assert!(draft.is_update || replaced.is_none());
     if let Some(old) = replaced {
-        writer.withdraw(old)?;
+        writer.withdraw(old, &draft.record.tenant)?;
     }
     writer.announce(doc, &draft.record, &vectors)
 }
@@ -180,10 +196,16 @@ fn validate_one(scope: &Scope, document: &Document, max_bytes: usize) -> Result<
             format!("`tenant` is not the tenant `{}` of the scope", scope.tenant_name()),
         ));
     }
-    let bytes = document.title.len() + document.text.len();
+    if document.title.len() > MAX_TITLE_BYTES {
+        let bytes = document.title.len();
+        return Err(Error::invalid(format!(
+            "`title` has {bytes} bytes; at most {MAX_TITLE_BYTES} are allowed, since every chunk carries it: put more into `text`"
+        )));
+    }
+    let bytes = document.title.len() + document.text.len() + metadata_bytes(&document.metadata);
     if bytes > max_bytes {
         return Err(Error::invalid(format!(
-            "`text` and `title` have {bytes} bytes; at most {max_bytes} are allowed (runtime.max_document_bytes)"
+            "`text`, `title` and `metadata` have {bytes} bytes; at most {max_bytes} are allowed (runtime.max_document_bytes)"
         )));
     }
     for (field, value) in &document.metadata {

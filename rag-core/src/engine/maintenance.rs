@@ -5,11 +5,13 @@ use std::sync::Arc;
 
 use super::Inner;
 use super::api::{DiskBytes, Stats, StoredDocument, VerifyReport};
+use super::open::Writer;
 use crate::error::{Error, Result};
 use crate::types::{Document, Scope};
 
 impl Inner {
     pub(super) fn get(&self, scope: &Scope, id: &str) -> Result<Option<StoredDocument>> {
+        scope.validate()?;
         let snapshot = self.snapshot.load();
         let Some(doc) = snapshot.store.number(scope.tenant_name(), id)? else { return Ok(None) };
         let Some(record) = snapshot.store.record(doc)? else {
@@ -46,14 +48,15 @@ impl Inner {
     /// Reads everything; makes derived pieces that are wrong again.
     pub(super) fn verify(&self, progress: &mut dyn FnMut()) -> Result<VerifyReport> {
         let mut writer = self.writer()?;
-        if writer.has_changes() {
-            return Err(Error::new(crate::ErrorKind::Conflict, "there are staged changes; commit or roll back first"));
-        }
+        without_changes(&writer)?;
         let view = writer.store.view()?;
         let documents = view.check(self.embedder.dimension(), progress)?;
         let mut repaired = self.repairs.lock().map(|mut repairs| std::mem::take(&mut *repairs)).unwrap_or_default();
         let live = view.live()?;
-        if let Err(problem) = writer.lexical.index()?.verify() {
+        let damage = writer.lexical.index()?.verify().err();
+        // Until the pieces that are taken away below are whole again, nothing may be built on the others.
+        let was_stale = writer.mark_stale();
+        if let Some(problem) = damage {
             repaired.push(format!("lexical index: {problem}"));
             writer.lexical.clear()?;
         }
@@ -70,7 +73,9 @@ impl Inner {
             Ok(found) if found != writer.manifest => repaired.push("MANIFEST: it is not what was written".to_owned()),
             Ok(_) => {}
         }
-        if !repaired.is_empty() {
+        if repaired.is_empty() && !was_stale {
+            writer.mark_whole();
+        } else {
             writer.manifest = None;
             let snapshot = writer.sync(true)?;
             writer.vectors.remove_strangers(&self.layout.vectors);
@@ -81,19 +86,29 @@ impl Inner {
 
     /// Rewrites the derived indexes without what is dead.
     pub(super) fn compact(&self) -> Result<()> {
+        without_changes(&*self.writer()?)?;
         #[cfg(feature = "hnsw")]
         self.build_graph_now()?;
         let mut writer = self.writer()?;
-        if writer.has_changes() {
-            return Err(Error::new(crate::ErrorKind::Conflict, "there are staged changes; commit or roll back first"));
-        }
-        writer.lexical.index()?.compact()?;
+        without_changes(&writer)?;
+        writer.mark_stale();
+        writer.lexical.index()?.compact().inspect_err(|_| {
+            let _ = writer.lexical.index().and_then(crate::lexical::LexicalIndex::rollback); // or nothing more is taken
+        })?;
         let (folder, disk) = (self.layout.vectors.clone(), writer.disk.clone());
         let unused = writer.vectors.seal(&folder, &disk, true)?;
         let snapshot = writer.sync(true)?;
         self.snapshot.store(Arc::new(snapshot));
-        super::vectors::Vectors::remove_files(&folder, &disk, &unused)
+        super::vectors::Vectors::remove_files(&folder, &disk, &unused);
+        Ok(())
     }
+}
+
+fn without_changes(writer: &Writer) -> Result<()> {
+    if writer.has_changes() {
+        return Err(Error::new(crate::ErrorKind::Conflict, "there are staged changes; commit or roll back first"));
+    }
+    Ok(())
 }
 
 /// Bytes of a file or of the files of a folder; what cannot be read counts nothing.

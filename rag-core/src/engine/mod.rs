@@ -9,6 +9,7 @@ mod ingest;
 mod lock;
 mod maintenance;
 mod open;
+mod pool;
 mod search;
 mod snapshot;
 mod stages;
@@ -37,6 +38,7 @@ use crate::telemetry::Telemetry;
 use crate::types::{Cancel, Document, Scope};
 use lock::Lock;
 use open::{Layout, Repairs, Writer};
+use pool::Pool;
 use snapshot::Snapshot;
 use stages::Stages;
 
@@ -75,8 +77,9 @@ struct Inner {
     writer: Mutex<Writer>,
     /// What open found wrong and made again; told by the next `verify`.
     repairs: Mutex<Repairs>,
-    /// Made when first needed, and again in a forked child, where the threads of the parent do not exist.
-    pool: Mutex<Option<(u32, Arc<rayon::ThreadPool>)>>,
+    /// Threads of the searches, and those of the writers, which embed: a search waits for no batch of documents.
+    searching: Pool,
+    writing: Pool,
     /// Stops what runs in the background when the engine is dropped.
     closing: Cancel,
     /// The thread that builds a vector graph.
@@ -161,6 +164,7 @@ impl Engine {
     /// # Errors
     /// `InvalidArgument` naming the field, `Cancelled`, `DeadlineExceeded`, `Corruption`.
     pub fn search(&self, scope: &Scope, request: &SearchRequest) -> Result<Answer> {
+        request.validate()?;
         self.inner.search(scope, request, self.inner.depth(request))
     }
 
@@ -178,7 +182,7 @@ impl Engine {
         // As deep as the search itself, since the scale of a run is that of its candidates; two runs have at most twice
         // as many.
         let depth = self.inner.depth(request);
-        let request = SearchRequest { k: (2 * depth).min(MAX_K), explain: true, ..request.clone() };
+        let request = SearchRequest { k: 2 * depth, explain: true, ..request.clone() };
         Ok(self.inner.search(scope, &request, depth)?.hits.into_iter().find(|hit| hit.id == id))
     }
 
@@ -238,44 +242,5 @@ impl Inner {
         self.writer.lock().map_err(|_| {
             Error::internal("an earlier write ended in a defect of this software; open the folder again to go on")
         })
-    }
-
-    /// The engine's own threads; `None` with one thread, or when the system gives none.
-    fn pool(&self) -> Option<Arc<rayon::ThreadPool>> {
-        if self.config.runtime.threads == 1 {
-            return None;
-        }
-        let mut pool = self.pool.lock().ok()?;
-        match &*pool {
-            Some((process, pool)) if *process == std::process::id() => Some(pool.clone()),
-            stale => {
-                if let Some((_, pool)) = stale {
-                    std::mem::forget(pool.clone()); // its threads live in the parent; joining them would never end
-                }
-                let made = rayon::ThreadPoolBuilder::new()
-                    .num_threads(self.config.runtime.threads)
-                    .thread_name(|i| format!("rag-{i}"))
-                    .build();
-                let made = Arc::new(made.ok()?);
-                *pool = Some((std::process::id(), made.clone()));
-                Some(made)
-            }
-        }
-    }
-
-    /// Runs work that may spread over the engine's own threads.
-    fn in_pool<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
-        match self.pool() {
-            Some(pool) => pool.install(work),
-            None => work(),
-        }
-    }
-
-    /// Runs two pieces of work, side by side where there is more than one thread.
-    fn both<A: Send, B: Send>(&self, a: impl FnOnce() -> A + Send, b: impl FnOnce() -> B + Send) -> (A, B) {
-        match self.pool() {
-            Some(pool) if pool.current_num_threads() > 1 => pool.join(a, b),
-            _ => (a(), b()),
-        }
     }
 }

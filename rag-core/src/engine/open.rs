@@ -1,5 +1,6 @@
 //! Opening a folder, and bringing the derived indexes to the state of the store.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -10,11 +11,11 @@ use super::words::Words;
 use crate::config::EngineConfig;
 use crate::embed::Embedder;
 use crate::error::{Error, ErrorKind, Result};
-use crate::format::disk::Disk;
+use crate::format::disk::{Disk, sync_folder};
 use crate::format::manifest::Manifest;
-use crate::store::{Live, Record, Store, StoreCheck, StoreView, StoreWrite};
+use crate::store::{self, Live, Record, Replaced, Store, StoreCheck, StoreView, StoreWrite};
 use crate::telemetry::Stage;
-use crate::types::{DocNum, IdSet};
+use crate::types::DocNum;
 
 /// Where everything lies in a data folder.
 #[derive(Debug, Clone)]
@@ -33,8 +34,14 @@ impl Layout {
             lexical: folder.join("lexical"),
             vectors: folder.join("vectors"),
         };
+        let is_new = !folder.exists();
         for path in [folder, &layout.lexical, &layout.vectors] {
             std::fs::create_dir_all(path).map_err(|error| Error::io("create the folder", path, error))?;
+        }
+        if let (true, Some(parent)) = (is_new, folder.parent()) {
+            let parent = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
+            // Best effort: in some parents one may make folders, but not read.
+            let _ = sync_folder(parent);
         }
         Ok(layout)
     }
@@ -54,9 +61,12 @@ pub(super) struct Writer {
     /// The MANIFEST as it is on disk, where that is known.
     pub(super) manifest: Option<Manifest>,
     pending: Option<StoreWrite>,
-    /// Numbers that the pending transaction gave, those that it took away, and the next one never given.
-    added: IdSet,
-    removed: IdSet,
+    /// What the last commit holds; known once the store was read.
+    live: Live,
+    /// Revisions that the pending transaction gave and those of the last commit that it took away, each with its tenant
+    /// and number of chunks; and the next number, never given.
+    added: BTreeMap<DocNum, (String, u32)>,
+    removed: BTreeMap<DocNum, (String, u32)>,
     next: DocNum,
     /// Why nothing can be written any more until the folder is opened again.
     poisoned: Option<Error>,
@@ -76,16 +86,23 @@ impl Writer {
         disk: Disk,
         check: StoreCheck,
     ) -> Result<(Writer, Repairs)> {
-        let store = Arc::new(Store::open(&layout.store, &disk, check)?);
-        refuse_other_model(&store.view()?, embedder)?;
         let mut repairs = Repairs::new();
-        let manifest = Manifest::read(&layout.folder).unwrap_or_else(|error| {
+        let mut manifest = Manifest::read(&layout.folder).unwrap_or_else(|error| {
             repairs.push(format!("MANIFEST: {error}"));
             None
         });
+        refuse_lost_store(&layout, manifest.as_ref())?;
+        let store = Arc::new(Store::open(&layout.store, &disk, check)?);
+        let view = store.view()?;
+        refuse_other_model(&view, embedder)?;
         let verify = config.runtime.verify_on_open;
         let (mut lexical, problem) = Words::open(&layout.lexical, &config.lexical, &disk, verify)?;
         repairs.extend(problem.map(|problem| format!("lexical index: {problem}")));
+        if is_of_another_store(&view, manifest.as_ref(), lexical.index()?.committed_seq()?)? {
+            repairs.push("the indexes are of a later or another state of the store: made again from it".to_owned());
+            lexical.clear()?;
+            manifest = None;
+        }
         let analyser = lexical.index()?.analyser().describe().to_owned();
         let (vectors, problems) = Vectors::open(
             &layout.vectors,
@@ -105,8 +122,9 @@ impl Writer {
             analyser,
             manifest,
             pending: None,
-            added: IdSet::new(),
-            removed: IdSet::new(),
+            live: Live::default(),
+            added: BTreeMap::new(),
+            removed: BTreeMap::new(),
             next: 0,
             poisoned: None,
             stale: true,
@@ -131,6 +149,10 @@ impl Writer {
     pub(super) fn stage(&mut self, changes: impl FnOnce(&mut Writer) -> Result<()>) -> Result<()> {
         changes(self).map_err(|error| {
             let dropped = self.rollback();
+            if store::is_shut(&error) {
+                self.poisoned = Some(error.clone());
+                return error.with("staged changes", "dropped; open the folder again");
+            }
             error.with("staged changes", if dropped.is_ok() { "dropped" } else { "dropped; open the folder again" })
         })
     }
@@ -138,20 +160,31 @@ impl Writer {
     /// Tells the derived indexes of a new revision; seen by nobody before the commit.
     pub(super) fn announce(&mut self, doc: DocNum, record: &Record, vectors: &[f32]) -> Result<()> {
         self.next = self.next.max(doc + 1);
-        self.added.insert(doc);
+        self.added.insert(doc, (record.tenant.clone(), record.chunks.len() as u32));
         self.vectors.as_mut().insert(doc, vectors)?;
         let chunks: Vec<(u32, &str)> = record.chunk_texts().enumerate().map(|(i, text)| (i as u32, text)).collect();
         self.lexical.index()?.add(doc, &record.tenant, &record.title, &chunks, &record.metadata)
     }
 
     /// Tells the derived indexes that a revision goes.
-    pub(super) fn withdraw(&mut self, doc: DocNum) -> Result<()> {
-        if self.added.remove(doc) {
+    pub(super) fn withdraw(&mut self, old: Replaced, tenant: &str) -> Result<()> {
+        let Replaced { doc, chunks } = old;
+        if self.added.remove(&doc).is_some() {
             self.vectors.as_mut().remove(doc);
         } else {
-            self.removed.insert(doc); // its vectors go once the commit is durable
+            self.removed.insert(doc, (tenant.to_owned(), chunks)); // its vectors go once the commit is durable
         }
         self.lexical.index()?.delete(doc)
+    }
+
+    /// From here on the derived indexes may lack something, until a [`Writer::sync`] succeeds; whether that was so already.
+    pub(super) fn mark_stale(&mut self) -> bool {
+        std::mem::replace(&mut self.stale, true)
+    }
+
+    /// What was marked turned out to be whole.
+    pub(super) fn mark_whole(&mut self) {
+        self.stale = false;
     }
 
     /// Whether there is anything to commit.
@@ -162,10 +195,10 @@ impl Writer {
     /// Drops everything staged.
     pub(super) fn rollback(&mut self) -> Result<()> {
         self.pending = None;
-        for doc in std::mem::take(&mut self.added).iter() {
+        for doc in std::mem::take(&mut self.added).into_keys() {
             self.vectors.as_mut().remove(doc);
         }
-        self.removed = IdSet::new();
+        self.removed = BTreeMap::new();
         let result = self.lexical.index().and_then(crate::lexical::LexicalIndex::rollback);
         self.stale |= result.is_err();
         result
@@ -184,8 +217,11 @@ impl Writer {
                 self.poisoned = Some(error.clone());
                 return Err(error.with("commit", "may or may not be kept; open the folder again to see"));
             }
-            self.added = IdSet::new();
-            for doc in std::mem::take(&mut self.removed).iter() {
+            for (doc, (tenant, chunks)) in std::mem::take(&mut self.added) {
+                self.live.add(doc, &tenant, chunks);
+            }
+            for (doc, (tenant, chunks)) in std::mem::take(&mut self.removed) {
+                self.live.remove(doc, &tenant, chunks);
                 self.vectors.as_mut().remove(doc);
             }
         } else {
@@ -194,22 +230,30 @@ impl Writer {
                 return Ok(None);
             }
         }
-        let stale = std::mem::replace(&mut self.stale, true);
-        let snapshot = stages.run(Stage::Index, || self.sync(stale)).map_err(|error| {
+        let snapshot = stages.run(Stage::Index, || self.sync(false)).map_err(|error| {
             error.with("commit", "is durable, but not yet visible; commit again or open the folder again")
         })?;
-        self.stale = false;
         Ok(Some(snapshot))
     }
 
-    /// Brings the derived indexes to the state of the store and takes a snapshot. `compare`: they may lack something.
+    /// Brings the derived indexes to the state of the store and takes a snapshot. `compare`: they may lack something,
+    /// as after a failure of this.
     pub(super) fn sync(&mut self, compare: bool) -> Result<Snapshot> {
+        let compare = self.mark_stale() || compare;
+        self.sync_marked(compare).inspect(|_| self.stale = false).inspect_err(|_| {
+            // What the writer of the lexical index took is in the store, from where the next attempt takes it.
+            let _ = self.lexical.index().and_then(crate::lexical::LexicalIndex::rollback);
+        })
+    }
+
+    fn sync_marked(&mut self, compare: bool) -> Result<Snapshot> {
         let store = self.store.view()?;
-        let (seq, live) = (store.seq()?, store.live()?);
-        self.next = self.next.max(live.all.iter().last().map_or(0, |doc| doc + 1));
+        let seq = store.seq()?;
         if compare {
-            self.replay(&store, &live)?;
+            self.live = store.live()?;
+            self.replay(&store)?;
         }
+        self.next = self.next.max(self.live.all.max().map_or(0, |doc| doc + 1));
         let done = self.lexical.index()?.commit(seq)?;
         if let Some(failure) = done.merge_failure {
             tracing::warn!(%failure, "a merge of the lexical index failed and will be tried again");
@@ -217,29 +261,29 @@ impl Writer {
         let lexical = self.lexical.index()?.view();
         let sealed = self.vectors.seal_if_due(&self.layout.vectors, &self.disk)?;
         let vectors = self.vectors.as_mut().publish()?;
-        let snapshot = Snapshot { seq, store, live, lexical, vectors };
+        let snapshot = Snapshot { seq, store, live: self.live.clone(), lexical, vectors };
         self.write_manifest(&snapshot)?;
-        Vectors::remove_files(&self.layout.vectors, &self.disk, &sealed)?;
-        self.stale = false;
+        Vectors::remove_files(&self.layout.vectors, &self.disk, &sealed);
         Ok(snapshot)
     }
 
     /// The state of a derived index is a set of document numbers: what the store has more is added, what it has no
     /// longer is taken out. Numbers are never given twice, so nothing else can differ.
-    fn replay(&mut self, store: &StoreView, live: &Live) -> Result<()> {
+    fn replay(&mut self, store: &StoreView) -> Result<()> {
+        let live = self.live.all.clone();
         let words = self.lexical.index()?;
         words.rollback()?; // an earlier failure may have left something staged
         let in_lexical = words.view().live_documents()?.clone();
-        for doc in in_lexical.difference(&live.all).iter() {
+        for doc in in_lexical.difference(&live).iter() {
             self.lexical.index()?.delete(doc)?;
         }
         let in_vectors = self.vectors.as_mut().documents().clone();
-        for doc in in_vectors.difference(&live.all).iter() {
+        for doc in in_vectors.difference(&live).iter() {
             self.vectors.as_mut().remove(doc);
         }
         let lacking = Error::corruption("the store lists a document that it does not hold");
-        let missing_words = live.all.difference(&in_lexical);
-        let missing_vectors = live.all.difference(&in_vectors);
+        let missing_words = live.difference(&in_lexical);
+        let missing_vectors = live.difference(&in_vectors);
         for doc in missing_words.union(&missing_vectors).iter() {
             if missing_vectors.contains(doc) {
                 let vectors = store.vectors(doc)?.ok_or_else(|| lacking.clone())?;
@@ -273,6 +317,29 @@ impl Writer {
         }
         Ok(())
     }
+}
+
+/// A MANIFEST that tells of commits without a store means that the store was lost, not that the folder is new.
+fn refuse_lost_store(layout: &Layout, manifest: Option<&Manifest>) -> Result<()> {
+    match manifest {
+        Some(manifest) if manifest.commit_seq > 0 && !layout.store.exists() => Err(Error::corruption(format!(
+            "{} is missing, though the MANIFEST tells of commit {}; bring it back from a backup, or remove the folder to start anew",
+            layout.store.display(),
+            manifest.commit_seq
+        ))),
+        _ => Ok(()),
+    }
+}
+
+/// Whether the derived indexes know commits that the store does not have, as after an older store was put back. Their
+/// document numbers may then be given again, to other documents.
+fn is_of_another_store(store: &StoreView, manifest: Option<&Manifest>, lexical: Option<u64>) -> Result<bool> {
+    let (seq, created_at) = (store.seq()?, store.created_at()?);
+    let manifest = manifest.filter(|manifest| manifest.commit_seq > 0);
+    let is_other = manifest.is_some_and(|manifest| {
+        manifest.commit_seq > seq || created_at.as_ref().is_some_and(|created_at| *created_at != manifest.created_at)
+    });
+    Ok(is_other || lexical.is_some_and(|lexical| lexical > seq))
 }
 
 fn refuse_other_model(store: &StoreView, embedder: &dyn Embedder) -> Result<()> {

@@ -33,14 +33,13 @@ impl Inner {
     }
 
     pub(super) fn search(&self, scope: &Scope, request: &SearchRequest, depth: usize) -> Result<Answer> {
-        request.validate()?;
         let stages = Stages::new(&*self.telemetry, &request.cancel);
         let snapshot = self.snapshot.load_full();
         let visible = stages.run(Stage::Authorise, || snapshot.visible(scope, request.filter.as_ref()))?;
         let vector = stages.run(Stage::Embed, || self.query_vector(request))?;
 
         let mut plan = None;
-        let (dense, lexical) = self.both(
+        let (dense, lexical) = self.searching.both(
             || stages.run(Stage::Dense, || self.dense(&snapshot, &visible, vector.as_deref(), depth, request)),
             || stages.run(Stage::Lexical, || lexical(&snapshot, &visible, depth, request)),
         );
@@ -80,7 +79,8 @@ impl Inner {
         if let Some(vector) = &request.vector {
             return normalized(vector, self.embedder.dimension()).map(|unit| Some(Cow::Owned(unit)));
         }
-        let embeddings = self.embedder.embed(&[&request.text], TextKind::Query, &request.cancel)?;
+        let text = [request.text.as_str()];
+        let embeddings = self.searching.run(|| self.embedder.embed(&text, TextKind::Query, &request.cancel))?;
         check_embeddings(&embeddings, self.embedder.identity(), 1)?;
         let is_known = embeddings.vectors.iter().any(|&value| value != 0.0);
         Ok(is_known.then_some(Cow::Owned(embeddings.vectors)))
@@ -98,7 +98,7 @@ impl Inner {
         let mut plan = "";
         let retrieved = collapse(DENSE, depth, |k| {
             let query = VectorQuery { vector, k, allow: visible.allow(), cancel: &request.cancel };
-            let found = self.in_pool(|| snapshot.vectors.search(&query))?;
+            let found = self.searching.run(|| snapshot.vectors.search(&query))?;
             plan = found.plan;
             Ok(found.hits.into_iter().map(|hit| (hit.chunk, hit.score)).collect())
         })?;

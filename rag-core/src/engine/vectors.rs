@@ -39,6 +39,7 @@ impl Vectors {
                 for entry in segments {
                     match open_listed(folder, entry, verify)
                         .and_then(|mapped| FlatSegment::from_payload(std::sync::Arc::new(mapped)))
+                        .and_then(|segment| of_dimension(segment, dimension))
                     {
                         Ok(segment) => {
                             opened.push((entry.name.clone(), segment));
@@ -163,9 +164,13 @@ impl Vectors {
         }
     }
 
-    /// Removes files that the MANIFEST no longer names.
-    pub(super) fn remove_files(folder: &Path, disk: &Disk, names: &[String]) -> Result<()> {
-        names.iter().try_for_each(|name| disk.remove(&folder.join(name)))
+    /// Removes files that the MANIFEST no longer names; the next open does what fails now.
+    pub(super) fn remove_files(folder: &Path, disk: &Disk, names: &[String]) {
+        for name in names {
+            if let Err(error) = disk.remove(&folder.join(name)) {
+                tracing::warn!(%error, "a replaced file of vectors stays until the folder is opened again");
+            }
+        }
     }
 }
 
@@ -177,6 +182,14 @@ fn open_listed(folder: &Path, entry: &SegmentEntry, full: bool) -> Result<Mapped
     } else {
         Err(Error::corruption(format!("{} is not the segment that the MANIFEST lists", entry.name)))
     }
+}
+
+fn of_dimension(segment: FlatSegment, dimension: usize) -> Result<FlatSegment> {
+    if segment.dimension() == dimension {
+        return Ok(segment);
+    }
+    let found = segment.dimension();
+    Err(Error::corruption(format!("it has vectors of dimension {found}; the model has {dimension}")))
 }
 
 fn number(name: &str) -> Option<u64> {

@@ -31,6 +31,11 @@ impl FaultPlan {
         Arc::new(FaultPlan { left: writes.into(), writes: 0.into(), tripped: false.into(), is_full: true })
     }
 
+    /// Lets so many more operations through from now on: a disk that was mended, or that breaks later.
+    pub fn break_after(&self, writes: u64) {
+        self.left.store(writes, Ordering::SeqCst);
+    }
+
     /// Write operations seen so far.
     pub fn writes(&self) -> u64 {
         self.writes.load(Ordering::SeqCst)
@@ -97,7 +102,8 @@ impl Disk {
     /// the folder. Readers see the old file or the new one, also after a crash. Gives the payload's checksum.
     ///
     /// # Errors
-    /// I/O errors; the file at `path` is then as it was.
+    /// I/O errors; the file at `path` is then as it was, or, where the last step failed, the new one without the promise
+    /// that it survives a crash.
     pub(crate) fn write_atomic(
         &self,
         path: &Path,
@@ -151,14 +157,15 @@ impl Disk {
     }
 }
 
+/// Makes the names in a folder survive a crash.
 #[cfg(unix)]
-fn sync_folder(folder: &Path) -> io::Result<()> {
+pub(crate) fn sync_folder(folder: &Path) -> io::Result<()> {
     File::open(folder)?.sync_all()
 }
 
 /// Folders cannot be opened for syncing there; the rename itself is journalled.
 #[cfg(not(unix))]
-fn sync_folder(_: &Path) -> io::Result<()> {
+pub(crate) fn sync_folder(_: &Path) -> io::Result<()> {
     Ok(())
 }
 

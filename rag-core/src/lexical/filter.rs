@@ -16,6 +16,7 @@
 //! with their neighbours, so in a range of numbers the terms at the double of a bound are compared one by one.
 
 use std::cmp::Ordering;
+use std::collections::BTreeMap;
 use std::ops::Bound;
 
 use tantivy::SegmentReader;
@@ -136,7 +137,10 @@ impl LexicalView {
         match filter {
             Filter::Eq(field, value) => self.collect(equal(field, value).as_slice()),
             Filter::In(field, values) => {
-                let lookups: Vec<Lookup> = values.iter().filter_map(|value| equal(field, value)).collect();
+                // Each value once: what a look-up finds is held until all are done.
+                let wanted: BTreeMap<Vec<u8>, &Value> =
+                    values.iter().filter_map(|value| Some((term(field, value)?, value))).collect();
+                let lookups: Vec<Lookup> = wanted.into_values().filter_map(|value| equal(field, value)).collect();
                 self.collect(&lookups)
             }
             Filter::Range(field, range) => self.collect(&within(field, range)),

@@ -18,7 +18,7 @@ use super::{error_of, guarded};
 use crate::config::LexicalConfig;
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::disk::Disk;
-use crate::types::{DocNum, Metadata};
+use crate::types::{DocNum, Metadata, metadata_bytes};
 
 /// Share of deleted chunks from which on a segment is merged anew.
 const MAX_DELETED_SHARE: f32 = 0.25;
@@ -154,7 +154,7 @@ impl LexicalIndex {
         metadata: &Metadata,
     ) -> Result<()> {
         let entries = self.fields.entries(doc, tenant, title, chunks, metadata);
-        let bytes: usize = chunks.iter().map(|(_, text)| title.len() + text.len()).sum();
+        let bytes = chunks.iter().map(|(_, text)| title.len() + text.len()).sum::<usize>() + metadata_bytes(metadata);
         self.queued += 2 * bytes;
         let wait = self.queued > self.most_queued;
         self.changed = true;
@@ -205,11 +205,10 @@ impl LexicalIndex {
         Ok(Commit { merge_failure })
     }
 
-    /// The number noted by the last commit; for tests, since the engine compares sets of documents instead; `None` before the first.
+    /// The number noted by the last commit; `None` before the first.
     ///
     /// # Errors
     /// `Corruption` if the index cannot say.
-    #[cfg(test)]
     pub(crate) fn committed_seq(&self) -> Result<Option<u64>> {
         self.payload()?
             .map(|payload| payload.parse().map_err(|_| Error::corruption(format!("`{payload}` is no commit number"))))

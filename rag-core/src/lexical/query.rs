@@ -70,6 +70,7 @@ impl TextQuery {
         match self {
             TextQuery::Words(text) => Ok(words(text, fields, analyser)),
             TextQuery::Syntax(text) => {
+                let mut words = 0;
                 let clauses: Vec<Clause> = parse(text)?
                     .into_iter()
                     .filter_map(|clause| {
@@ -78,14 +79,18 @@ impl TextQuery {
                             Some(Part::Title) => fields.title,
                             Some(Part::Text) => fields.text,
                         };
-                        let query = boosted(terms_in_order(field, analyser.terms(&clause.text))?, clause.boost);
+                        let terms = analyser.terms(&clause.text);
+                        words += terms.len();
+                        if words > MAX_QUERY_WORDS {
+                            return None;
+                        }
+                        let query = boosted(terms_in_order(field, terms)?, clause.boost);
                         Some(Clause { occur: clause.occur, field, query })
                     })
                     .collect();
-                if clauses.len() > MAX_QUERY_WORDS {
+                if words > MAX_QUERY_WORDS {
                     return Err(Error::invalid(format!(
-                        "the query has {} clauses; at most {MAX_QUERY_WORDS} are allowed",
-                        clauses.len()
+                        "the query has {words} words, those of its phrases counted; at most {MAX_QUERY_WORDS} are allowed"
                     )));
                 }
                 Ok(clauses)

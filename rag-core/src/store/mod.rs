@@ -25,7 +25,7 @@ use crate::format::disk::Disk;
 use crate::types::{DocNum, Metadata};
 
 pub(crate) use view::{Live, StoreView};
-pub(crate) use write::StoreWrite;
+pub(crate) use write::{Replaced, StoreWrite};
 
 const META: TableDefinition<'static, &str, &[u8]> = TableDefinition::new("meta");
 const DOCUMENTS: TableDefinition<'static, (&str, &str), DocNum> = TableDefinition::new("documents");
@@ -144,6 +144,14 @@ fn guard<T>(operation: impl FnOnce() -> Result<T>) -> Result<T> {
     })
 }
 
+/// Whether the store takes and gives nothing any more until it is opened again: redb trusts a file no longer once reading
+/// or writing it failed.
+pub(crate) fn is_shut(error: &Error) -> bool {
+    use std::error::Error as _;
+    let cause = error.source().and_then(|source| source.downcast_ref::<redb::Error>());
+    matches!(cause, Some(redb::Error::Io(_) | redb::Error::PreviousIo))
+}
+
 fn redb_error(error: impl Into<redb::Error>) -> Error {
     let error = error.into();
     let kind = match &error {
@@ -160,7 +168,11 @@ fn redb_error(error: impl Into<redb::Error>) -> Error {
         redb::Error::Io(error) => kind_of_io(error),
         _ => ErrorKind::Internal,
     };
-    Error::new(kind, format!("store: {error}")).with_source(error)
+    let message = match &error {
+        redb::Error::PreviousIo => "store: reading or writing it failed before; open the folder again".to_owned(),
+        error => format!("store: {error}"),
+    };
+    Error::new(kind, message).with_source(error)
 }
 
 #[cfg(test)]

@@ -41,13 +41,16 @@ fn what_is_committed_is_there_and_what_is_dropped_is_not() {
 
     let write = store.begin(0).unwrap();
     let (second, replaced) = write.put(&record("a", "two"), &[0.0, 1.0]).unwrap();
-    assert_eq!(replaced, Some(first));
+    assert_eq!(replaced, Some(Replaced { doc: first, chunks: 1 }));
     assert_eq!(write.current("t", "a").unwrap().unwrap().1.text, "two");
     drop(write);
     assert_eq!(store.view().unwrap().number("t", "a").unwrap(), Some(first));
 
     let write = store.begin(0).unwrap();
-    assert_eq!(write.put(&record("a", "two"), &[0.0, 1.0]).unwrap(), (second, Some(first)));
+    assert_eq!(
+        write.put(&record("a", "two"), &[0.0, 1.0]).unwrap(),
+        (second, Some(Replaced { doc: first, chunks: 1 }))
+    );
     assert_eq!(write.commit(&model(), "now").unwrap(), 2);
     assert_eq!(before.record(first).unwrap().unwrap().text, "one", "an old view stays");
     drop((before, store));
@@ -59,7 +62,7 @@ fn what_is_committed_is_there_and_what_is_dropped_is_not() {
     assert_eq!(view.vectors(second).unwrap().unwrap(), [0.0, 1.0]);
     assert_eq!(view.model().unwrap(), Some(model()));
     let write = store.begin(0).unwrap();
-    assert_eq!(write.delete("t", "a").unwrap(), Some(second));
+    assert_eq!(write.delete("t", "a").unwrap(), Some(Replaced { doc: second, chunks: 1 }));
     assert_eq!(write.delete("t", "a").unwrap(), None);
     write.commit(&model(), "now").unwrap();
     assert_eq!(store.view().unwrap().check(2, || ()).unwrap(), 0);

@@ -128,7 +128,7 @@ impl StoreView {
 }
 
 /// Current revisions by tenant.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct Live {
     /// All of them.
     pub(crate) all: IdSet,
@@ -139,7 +139,8 @@ pub(crate) struct Live {
 }
 
 impl Live {
-    fn add(&mut self, doc: DocNum, tenant: &str, chunks: u32) {
+    /// Adds a revision.
+    pub(crate) fn add(&mut self, doc: DocNum, tenant: &str, chunks: u32) {
         self.all.insert(doc);
         self.chunks += u64::from(chunks);
         match self.tenants.get_mut(tenant) {
@@ -148,6 +149,18 @@ impl Live {
             }
             None => {
                 self.tenants.insert(tenant.to_owned(), [doc].into_iter().collect());
+            }
+        }
+    }
+
+    /// Takes a revision out.
+    pub(crate) fn remove(&mut self, doc: DocNum, tenant: &str, chunks: u32) {
+        self.all.remove(doc);
+        self.chunks = self.chunks.saturating_sub(u64::from(chunks));
+        if let Some(set) = self.tenants.get_mut(tenant) {
+            set.remove(doc);
+            if set.is_empty() {
+                self.tenants.remove(tenant);
             }
         }
     }

@@ -10,6 +10,15 @@ use crate::error::Result;
 use crate::format::codec;
 use crate::types::DocNum;
 
+/// A revision that goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Replaced {
+    /// Its number.
+    pub(crate) doc: DocNum,
+    /// How many chunks it had.
+    pub(crate) chunks: u32,
+}
+
 /// Staged changes; dropping it leaves the store as it was.
 pub(crate) struct StoreWrite {
     transaction: WriteTransaction,
@@ -55,8 +64,8 @@ impl StoreWrite {
         guard(|| read_vectors(&self.transaction.open_table(VECTORS).map_err(redb_error)?, doc))
     }
 
-    /// Stages a new revision; gives its number and the number of the one that it replaces.
-    pub(crate) fn put(&self, record: &Record, vectors: &[f32]) -> Result<(DocNum, Option<DocNum>)> {
+    /// Stages a new revision; gives its number and the revision that it replaces.
+    pub(crate) fn put(&self, record: &Record, vectors: &[f32]) -> Result<(DocNum, Option<Replaced>)> {
         guard(|| {
             let doc = self.next()?;
             let replaced = {
@@ -64,9 +73,7 @@ impl StoreWrite {
                 let key = (record.tenant.as_str(), record.id.as_str());
                 documents.insert(key, doc).map_err(redb_error)?.map(|old| old.value())
             };
-            if let Some(old) = replaced {
-                self.drop_rows(old)?;
-            }
+            let replaced = replaced.map(|old| self.drop_rows(old)).transpose()?;
             let mut records = self.transaction.open_table(RECORDS).map_err(redb_error)?;
             records.insert(doc, codec::encode(doc, record)?.as_slice()).map_err(redb_error)?;
             let mut rows = self.transaction.open_table(VECTORS).map_err(redb_error)?;
@@ -77,17 +84,14 @@ impl StoreWrite {
         })
     }
 
-    /// Stages a deletion; gives the number of the revision that goes, `None` when there was none.
-    pub(crate) fn delete(&self, tenant: &str, id: &str) -> Result<Option<DocNum>> {
+    /// Stages a deletion; gives the revision that goes, `None` when there was none.
+    pub(crate) fn delete(&self, tenant: &str, id: &str) -> Result<Option<Replaced>> {
         guard(|| {
             let removed = {
                 let mut documents = self.transaction.open_table(DOCUMENTS).map_err(redb_error)?;
                 documents.remove((tenant, id)).map_err(redb_error)?.map(|old| old.value())
             };
-            if let Some(doc) = removed {
-                self.drop_rows(doc)?;
-            }
-            Ok(removed)
+            removed.map(|doc| self.drop_rows(doc)).transpose()
         })
     }
 
@@ -124,10 +128,11 @@ impl StoreWrite {
         Ok(())
     }
 
-    fn drop_rows(&self, doc: DocNum) -> Result<()> {
+    fn drop_rows(&self, doc: DocNum) -> Result<Replaced> {
         self.transaction.open_table(RECORDS).map_err(redb_error)?.remove(doc).map_err(redb_error)?;
         self.transaction.open_table(VECTORS).map_err(redb_error)?.remove(doc).map_err(redb_error)?;
-        self.transaction.open_table(LIVE).map_err(redb_error)?.remove(doc).map_err(redb_error)?;
-        Ok(())
+        let mut live = self.transaction.open_table(LIVE).map_err(redb_error)?;
+        let row = live.remove(doc).map_err(redb_error)?;
+        Ok(Replaced { doc, chunks: row.map_or(0, |row| row.value().1) })
     }
 }

@@ -176,6 +176,25 @@ fn sealing_counts_compacts_and_reopens() {
 }
 
 #[test]
+fn sealing_for_the_sake_of_dead_rows_frees_them() {
+    let mut index = FlatIndex::new(1).unwrap();
+    for doc in 0..20_000 {
+        index.insert(doc, &[doc as f32]).unwrap();
+    }
+    let merged = index.merged(false).unwrap();
+    index.install_sealed("first", reread(merged.segment()), &merged).unwrap();
+    for doc in 0..8_000 {
+        index.remove(doc);
+    }
+    index.insert(20_000, &[1.0]).unwrap();
+    assert!(index.seal_wanted());
+    let merged = index.merged(false).unwrap();
+    assert_eq!(index.install_sealed("second", reread(merged.segment()), &merged).unwrap(), ["first"]);
+    assert_eq!((index.dead_len(), index.live_len()), (0, 12_001));
+    assert!(!index.seal_wanted());
+}
+
+#[test]
 fn a_stale_merge_is_refused() {
     let mut index = FlatIndex::new(1).unwrap();
     index.insert(1, &[1.0]).unwrap();

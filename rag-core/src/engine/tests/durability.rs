@@ -128,6 +128,8 @@ fn die_at_every(step: usize) {
         assert_eq!(report.documents, state.len() as u64);
         assert_eq!(engine.verify(|| ()).unwrap().repaired, Vec::<String>::new(), "write {last}");
         assert_eq!(run(&engine).0, STEPS.len(), "the folder can be written again");
+        let snapshot = engine.inner.snapshot.load_full();
+        assert_eq!(snapshot.live, snapshot.store.live().unwrap(), "what commits carry forward is what the store lists");
         assert_eq!(state_of(&engine), states[STEPS.len()]);
     }
 }

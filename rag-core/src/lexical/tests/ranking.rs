@@ -266,6 +266,9 @@ fn huge_texts_and_queries_are_taken() {
     assert_eq!(ids(&index, words.as_str(), 10), [0]);
     assert_eq!(ids(&index, distinct.as_str(), 10), [3]);
     assert_eq!(ids(&index, one.as_str(), 10), [0u64; 0]);
+    let endless = TextQuery::Syntax(format!("\"{words}\""));
+    let refused = index.view().search(&endless, 1, None, &Cancel::never()).unwrap_err();
+    assert!(refused.to_string().contains("those of its phrases counted"), "{refused}");
     assert!(ids(&index, strange.as_str(), 10).is_empty());
     index.compact().unwrap();
     assert_eq!(index.view().live_documents().unwrap().len(), 4);

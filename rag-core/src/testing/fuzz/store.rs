@@ -9,7 +9,7 @@ use rag_governance::{ModelIdentity, Pooling, Prompts, Quantization};
 use super::{Bytes, damage};
 use crate::error::{ErrorKind, Result};
 use crate::format::disk::{Disk, FaultPlan};
-use crate::store::{Record, Store, StoreCheck, StoreView, StoreWrite};
+use crate::store::{Record, Replaced, Store, StoreCheck, StoreView, StoreWrite};
 use crate::types::{DocNum, Metadata, Value};
 
 const DIMENSION: usize = 2;
@@ -163,12 +163,12 @@ impl Run {
                 assert!(doc >= self.next, "{doc} was given before");
                 self.next = doc + 1;
                 let old = self.staged.insert((tenant, id), (doc, record, vectors));
-                assert_eq!(replaced, old.map(|(doc, ..)| doc));
+                assert_eq!(replaced, old.map(gone));
             }
             7 | 8 => {
                 let (tenant, id) = key(input);
                 let removed = self.write()?.delete(tenant, id)?;
-                assert_eq!(removed, self.staged.remove(&(tenant, id)).map(|(doc, ..)| doc));
+                assert_eq!(removed, self.staged.remove(&(tenant, id)).map(gone));
             }
             9 => {
                 let (tenant, id) = key(input);
@@ -212,6 +212,10 @@ impl Run {
         }
         Ok(self.write.as_ref().unwrap())
     }
+}
+
+fn gone((doc, record, _): (DocNum, Record, Vec<f32>)) -> Replaced {
+    Replaced { doc, chunks: record.chunks.len() as u32 }
 }
 
 fn key(input: &mut Bytes<'_>) -> (&'static str, &'static str) {
