@@ -77,11 +77,11 @@ pub fn read_beir_qrels(text: &str) -> Result<Qrels> {
 /// # Errors
 /// [`Error::Field`]: an id or the tag is empty or has white space. [`Error::Write`]: `out` refused.
 pub fn write_run(run: &TrecRun, tag: &str, out: &mut impl fmt::Write) -> Result<()> {
-    check("tag", tag)?;
+    check_id("tag", tag)?;
     for (query, _) in run.iter() {
-        check("query", query)?;
+        check_id("query", query)?;
         for (position, (document, score)) in run.ranked(query, ScorePrecision::Double).into_iter().enumerate() {
-            check("document", document)?;
+            check_id("document", document)?;
             writeln!(out, "{query} Q0 {document} {} {score:?} {tag}", position + 1).map_err(|_| Error::Write)?;
         }
     }
@@ -94,9 +94,9 @@ pub fn write_run(run: &TrecRun, tag: &str, out: &mut impl fmt::Write) -> Result<
 /// [`Error::Field`]: an id is empty or has white space. [`Error::Write`]: `out` refused.
 pub fn write_qrels(qrels: &Qrels, out: &mut impl fmt::Write) -> Result<()> {
     for (query, documents) in qrels.iter() {
-        check("query", query)?;
+        check_id("query", query)?;
         for (document, grade) in documents {
-            check("document", document)?;
+            check_id("document", document)?;
             writeln!(out, "{query} 0 {document} {grade}").map_err(|_| Error::Write)?;
         }
     }
@@ -121,7 +121,18 @@ fn grade_of(document: &str, grade: &str) -> Result<i32> {
     grade.trim().parse().map_err(|_| wrong())
 }
 
-fn check(field: &'static str, value: &str) -> Result<()> {
+/// Whether an id or a tag fits between the columns of these files; `field` names it in the message. [`write_run`] and
+/// [`write_qrels`] ask this of everything that they write; asked before, no work is done in vain.
+///
+/// ```
+/// use rag_ltr::trec::check_id;
+/// assert!(check_id("document", "d1").is_ok());
+/// assert!(check_id("document", "d 1").is_err());
+/// ```
+///
+/// # Errors
+/// [`Error::Field`]: it is empty or has white space.
+pub fn check_id(field: &'static str, value: &str) -> Result<()> {
     if value.is_empty() || value.contains(char::is_whitespace) {
         return Err(Error::Field { field, value: value.to_owned() });
     }

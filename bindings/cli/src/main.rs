@@ -75,6 +75,9 @@ enum Command {
         path: PathBuf,
     },
     /// Index a file or a folder; what has not changed is left alone.
+    ///
+    /// Hidden files, what .gitignore names and the data folder itself are left out. What is gone from the folder stays
+    /// indexed until it is deleted with `rag delete`.
     Index {
         /// Text, Markdown, HTML, PDF, JSON Lines, CSV or source files.
         path: PathBuf,
@@ -86,6 +89,15 @@ enum Command {
         /// Follow links to folders.
         #[arg(long)]
         follow_links: bool,
+    },
+    /// Delete documents by their ids; ids that are not there are told, and no failure.
+    Delete {
+        /// Ids as `rag search` shows them: of a file its path below what was indexed, of a record its own id or
+        /// `path#line`.
+        #[arg(required = true, value_name = "ID")]
+        ids: Vec<String>,
+        #[command(flatten)]
+        data: Data,
     },
     /// Search.
     Search {
@@ -144,6 +156,7 @@ fn main() -> ExitCode {
         Command::Index { path, data, text_field, follow_links } => {
             commands::index::run(output, &path, &data, text_field, follow_links)
         }
+        Command::Delete { ids, data } => commands::delete::run(output, &ids, &data),
         Command::Search { question, data, explain } => commands::search::run(output, &question, &data, explain),
         Command::Explain { id, question, data } => commands::search::explain(output, &id, &question, &data),
         Command::Stats { data } => commands::maintain::stats(output, &data),

@@ -173,6 +173,9 @@ mod unix {
         if let Some(said) = as_nobody(&place, &["index", "in", "--data", "shut/data"]) {
             said.must_fail(5, &["shut/data"]);
         }
+        if let Some(said) = as_nobody(&place, &["search", "x", "--data", "in/closed/data"]) {
+            said.must_fail(5, &["in/closed/data"]);
+        }
         allow("in/closed", 0o755).unwrap();
     }
 }

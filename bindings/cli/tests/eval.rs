@@ -115,6 +115,54 @@ fn written_runs_are_judged_the_same_again() {
 }
 
 #[test]
+fn a_document_with_the_id_of_the_query_may_be_left_out() {
+    let folder = tempfile::tempdir().unwrap();
+    let root = folder.path();
+    std::fs::create_dir(root.join("qrels")).unwrap();
+    let line = |id: &str, text: &str| format!("{{\"_id\":\"{id}\",\"text\":\"{text}\"}}\n");
+    let (question, answer) = ("should bakeries open at six", "bakeries should open at six or later");
+    let corpus = line("1", question) + &line("2", answer) + &line("3", "alpine passes close in winter");
+    std::fs::write(root.join("corpus.jsonl"), corpus).unwrap();
+    std::fs::write(root.join("queries.jsonl"), line("1", question)).unwrap();
+    std::fs::write(root.join("qrels/test.tsv"), "1\t2\t1\n").unwrap();
+    let arguments = ["--beir", text(root), "-k", "1", "--metrics", "mrr@1"];
+    let plain = json(&arguments);
+    assert_eq!((value(&plain, 0, "mrr@1"), &plain["ignore_identical_ids"]), (0.0, &false.into()));
+    let runs = root.join("runs");
+    let left_out = json(&[&arguments[..], &["--ignore-identical-ids", "--run-out", text(&runs)]].concat());
+    assert_eq!(left_out["ignore_identical_ids"], true);
+    for (at, name) in NAMES.iter().enumerate() {
+        assert_eq!(value(&left_out, at, "mrr@1"), 1.0, "{name}");
+        let written = std::fs::read_to_string(runs.join(format!("{name}.trec"))).unwrap();
+        assert!(
+            written.starts_with("1 Q0 2 1 ") && written.lines().count() == 1,
+            "{name} is as long as asked: {written}"
+        );
+    }
+    let refused = rag(&["--beir", text(root), "-k", "10000", "--ignore-identical-ids"]);
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("give 1 to 9999"), "{refused:?}");
+}
+
+#[test]
+fn ids_that_no_run_can_hold_are_told_before_anything_is_indexed() {
+    for (file, id, told) in [("corpus.jsonl", "d07", "document `d 7`"), ("queries.jsonl", "q3", "query `d 7`")] {
+        let folder = tempfile::tempdir().unwrap();
+        let (data, runs) = (folder.path().join("data"), folder.path().join("runs"));
+        let collection = folder.path().join("beir");
+        copy_collection(&collection, |name, content| {
+            if name == file || name.starts_with("qrels") { content.replace(id, "d 7") } else { content }
+        });
+        let arguments = ["--beir", text(&collection), "--data", text(&data)];
+        let refused = rag(&[&arguments[..], &["--run-out", text(&runs)]].concat());
+        let message = String::from_utf8_lossy(&refused.stderr);
+        assert_eq!(refused.status.code(), Some(3), "{message}");
+        assert!(message.contains("`--run-out`") && message.contains(told), "{message}");
+        assert!(!data.exists() && !runs.exists());
+        stdout(&rag(&arguments));
+    }
+}
+
+#[test]
 fn a_run_without_a_query_counts_zero_for_it() {
     let folder = tempfile::tempdir().unwrap();
     let (run, qrels) = (folder.path().join("run.txt"), folder.path().join("qrels.txt"));

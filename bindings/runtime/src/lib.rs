@@ -11,7 +11,7 @@
 //! ```
 //!
 //! The variable `RAG__ENGINE__FUSION__DEPTH=200` says the same and wins over the file; `RAG_CONFIG` names the file where
-//! the caller names none.
+//! the caller names none. Where a setting is a string, quotes may be left out: `RAG__MODEL__QUERY_PROMPT=42`.
 
 mod overlay;
 
@@ -98,7 +98,7 @@ impl Settings {
                 table
             }
         };
-        overlay::apply(&mut table, variables)?;
+        overlay::apply(&mut table, variables, |table| table.try_into::<Settings>().is_ok())?;
         let settings: Settings = table.try_into().map_err(|error: toml::de::Error| {
             Error::invalid(format!("the environment: {}", error.to_string().trim())).with_source(error)
         })?;

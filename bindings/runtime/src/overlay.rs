@@ -1,7 +1,5 @@
 //! Variables of the environment over the table of a configuration file.
 
-use std::path::Path;
-
 use rag_core::{Error, Result};
 use toml::{Table, Value};
 
@@ -9,35 +7,69 @@ use toml::{Table, Value};
 pub(crate) const PREFIX: &str = "RAG__";
 
 /// Puts each `RAG__PART__FIELD=value` into the table as `part.field`. The value is read as TOML writes it (`200`, `true`,
-/// `["a", "b"]`); what is no such value is a string.
-pub(crate) fn apply(table: &mut Table, variables: impl IntoIterator<Item = (String, String)>) -> Result<()> {
+/// `["a", "b"]`); what is no such value is a string, and so is one that `fits` takes in no other way, such as the prompt
+/// `42`. Each variable is tried alone over the table, so that a mistake in one does not change how another is read.
+pub(crate) fn apply(
+    table: &mut Table,
+    variables: impl IntoIterator<Item = (String, String)>,
+    fits: impl Fn(Table) -> bool,
+) -> Result<()> {
+    let file = table.clone();
+    let with = |setting: &Setting<'_>, value: Value| {
+        let mut table = file.clone();
+        setting.put(&mut table, value).map(|()| table)
+    };
     for (name, value) in variables {
-        let Some(path) = name.strip_prefix(PREFIX) else { continue };
-        let mut parts: Vec<String> = path.split("__").map(str::to_ascii_lowercase).collect();
-        let field = parts.pop().filter(|field| !field.is_empty() && parts.iter().all(|part| !part.is_empty()));
-        let Some(field) = field else {
-            return Err(Error::invalid(format!("the variable {name} names no setting; write {PREFIX}PART__FIELD")));
-        };
-        let mut at = &mut *table;
-        for part in parts {
-            let next = at.entry(part.clone()).or_insert_with(|| Value::Table(Table::new()));
-            at = next.as_table_mut().ok_or_else(|| {
-                Error::invalid(format!("the variable {name} goes into `{part}`, which is a single value"))
-            })?;
-        }
-        at.insert(field, parse(&value));
+        let Some(setting) = Setting::of(&name)? else { continue };
+        let text = Value::String(value.clone());
+        let read = parse(&value).unwrap_or_else(|| text.clone());
+        let is_text = read != text && !fits(with(&setting, read.clone())?) && fits(with(&setting, text.clone())?);
+        setting.put(table, if is_text { text } else { read })?;
     }
     Ok(())
 }
 
-fn parse(value: &str) -> Value {
+/// Where a variable goes.
+struct Setting<'a> {
+    variable: &'a str,
+    parts: Vec<String>,
+    field: String,
+}
+
+impl<'a> Setting<'a> {
+    /// `None` for a variable that is no setting.
+    fn of(variable: &'a str) -> Result<Option<Self>> {
+        let Some(path) = variable.strip_prefix(PREFIX) else { return Ok(None) };
+        let mut parts: Vec<String> = path.split("__").map(str::to_ascii_lowercase).collect();
+        match parts.pop() {
+            Some(field) if !field.is_empty() && parts.iter().all(|part| !part.is_empty()) => {
+                Ok(Some(Setting { variable, parts, field }))
+            }
+            _ => Err(Error::invalid(format!("the variable {variable} names no setting; write {PREFIX}PART__FIELD"))),
+        }
+    }
+
+    fn put(&self, table: &mut Table, value: Value) -> Result<()> {
+        let mut at = table;
+        for part in &self.parts {
+            let next = at.entry(part.clone()).or_insert_with(|| Value::Table(Table::new()));
+            at = next.as_table_mut().ok_or_else(|| {
+                Error::invalid(format!("the variable {} goes into `{part}`, which is a single value", self.variable))
+            })?;
+        }
+        at.insert(self.field.clone(), value);
+        Ok(())
+    }
+}
+
+/// A value as TOML writes it.
+fn parse(value: &str) -> Option<Value> {
     let read = format!("value = {value}").parse::<Table>().ok();
-    let read = read.filter(|table| table.len() == 1).and_then(|mut table| table.remove("value"));
-    read.unwrap_or_else(|| Value::String(value.to_owned()))
+    read.filter(|table| table.len() == 1).and_then(|mut table| table.remove("value"))
 }
 
 /// Makes the relative model path of a configuration file start at the folder of the file.
-pub(crate) fn anchor_model_path(table: &mut Table, folder: &Path) {
+pub(crate) fn anchor_model_path(table: &mut Table, folder: &std::path::Path) {
     let path = table.get_mut("model").and_then(Value::as_table_mut).and_then(|model| model.get_mut("path"));
     if let Some(Value::String(path)) = path {
         *path = folder.join(&*path).to_string_lossy().into_owned();

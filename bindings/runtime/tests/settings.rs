@@ -36,6 +36,23 @@ fn a_file_is_overlaid_by_the_environment() {
 }
 
 #[test]
+fn a_string_may_look_like_another_value() {
+    for text in ["42", "-0.5", "true", "2024-05-01", "[]", "{a = 1}", "inf"] {
+        let settings = read("", &[("RAG__MODEL__QUERY_PROMPT", text), ("RAG__MODEL__MAX_TOKENS", "7")]).unwrap();
+        assert_eq!((settings.model.query_prompt.as_deref(), settings.model.max_tokens), (Some(text), Some(7)));
+    }
+    let quoted = read("", &[("RAG__MODEL__QUERY_PROMPT", "\"42\"")]).unwrap();
+    assert_eq!(quoted.model.query_prompt.as_deref(), Some("42"));
+    // A mistake elsewhere is told as such, whatever the order.
+    let mut variables = [("RAG__MODEL__QUERY_PROMPT", "42"), ("RAG__ENGINE__FUSION__DEPTH", "true")];
+    for _ in 0..2 {
+        let message = read("", &variables).unwrap_err().to_string();
+        assert!(message.contains("depth") && !message.contains("query_prompt"), "{message}");
+        variables.reverse();
+    }
+}
+
+#[test]
 fn mistakes_are_named_with_their_place() {
     let refused = |toml: &str, variables: &[(&str, &str)], names: &[&str]| {
         let error = read(toml, variables).unwrap_err();

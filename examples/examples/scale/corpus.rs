@@ -124,7 +124,8 @@ impl Random {
     }
 }
 
-/// The readable files of a folder, by name; questions of test collections are left out.
+/// The readable files of a folder, by name; questions of test collections are left out, and so are symbolic links to
+/// folders, which may lead round in a circle.
 fn files(root: &Path) -> Result<Vec<PathBuf>> {
     if root.is_file() {
         return Ok(vec![root.to_owned()]);
@@ -138,9 +139,12 @@ fn files(root: &Path) -> Result<Vec<PathBuf>> {
         if name.starts_with('.') || name.starts_with("queries") || name == "target" {
             continue;
         }
-        if path.is_dir() {
+        let is_folder = path.is_dir();
+        if is_folder && !path.is_symlink() {
             found.extend(files(&path)?);
-        } else if [".txt", ".md", ".rs", ".jsonl", ".jsonl.gz"].iter().any(|ending| name.ends_with(ending)) {
+        } else if !is_folder
+            && [".txt", ".md", ".rs", ".jsonl", ".jsonl.gz"].iter().any(|ending| name.ends_with(ending))
+        {
             found.push(path);
         }
     }
@@ -187,4 +191,24 @@ fn split(paragraph: &str, sentences: &mut Vec<String>) {
         }
     }
     close(&mut words);
+}
+
+#[cfg(all(test, unix))]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn links_to_folders_are_not_followed() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path();
+        std::fs::create_dir(root.join("a")).unwrap();
+        std::fs::write(root.join("a/b.txt"), "text").unwrap();
+        symlink("..", root.join("a/up")).unwrap();
+        symlink("a", root.join("c.md")).unwrap();
+        symlink("a/b.txt", root.join("d.txt")).unwrap();
+        assert_eq!(files(root).unwrap(), [root.join("a/b.txt"), root.join("d.txt")]);
+    }
 }

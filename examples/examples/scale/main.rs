@@ -10,6 +10,7 @@
 
 #![allow(clippy::print_stdout, clippy::print_stderr)]
 
+mod arguments;
 mod corpus;
 mod measure;
 
@@ -24,40 +25,9 @@ use rag_core::engine::{Mode, SearchRequest};
 use rag_core::{Engine, Scope};
 use serde_json::json;
 
+use arguments::Arguments;
 use corpus::Corpus;
 use measure::{Stopwatch, millis, peak_memory, percentile, processor_seconds, processor_time};
-
-#[derive(Parser)]
-#[command(about = "Indexes synthetic documents made of real text, searches them and prints what it took")]
-struct Arguments {
-    /// Number of documents.
-    #[arg(long, default_value_t = 10_000)]
-    documents: usize,
-    /// Number of queries of each mode.
-    #[arg(long, default_value_t = 1000)]
-    queries: usize,
-    /// File or folder with real text (.txt, .md, .rs, .jsonl, .jsonl.gz); may be repeated. Default: this repository.
-    #[arg(long)]
-    text: Vec<PathBuf>,
-    /// Documents of one upsert.
-    #[arg(long, default_value_t = 1000)]
-    batch: usize,
-    /// Documents of one commit.
-    #[arg(long, default_value_t = 10_000)]
-    commit_every: usize,
-    /// Threads that index; 0: as many as the machine has. Queries are measured on one.
-    #[arg(long, default_value_t = 0)]
-    threads: usize,
-    /// Data folder, which stays. Default: a temporary one.
-    #[arg(long)]
-    data: Option<PathBuf>,
-    /// Leaves out the indexing; needs --data.
-    #[arg(long, requires = "data")]
-    search_only: bool,
-    /// Prints JSON.
-    #[arg(long)]
-    json: bool,
-}
 
 fn main() -> Result<()> {
     let arguments = Arguments::parse();

@@ -10,7 +10,7 @@ use rag_core::{Engine, Scope};
 use super::index;
 use super::search::render;
 use crate::readers::{self, ReadOptions};
-use crate::ui::{Output, colour, exit};
+use crate::ui::{Output, colour, exit, plain};
 
 const QUESTIONS: [&str; 4] = [
     "how do the retrievers' scores become one ranking",
@@ -20,12 +20,12 @@ const QUESTIONS: [&str; 4] = [
 ];
 
 pub(crate) fn run(output: Output, path: &Path) -> Result<u8> {
-    let folder = tempfile::tempdir()?;
+    let folder = super::temporary_folder()?;
     let scope = Scope::default();
     let reader = readers::read(path, ReadOptions::default())?;
     let engine = Engine::open(folder.path())?;
     let start = std::time::Instant::now();
-    let (report, ..) = index::fill(output, &engine, &scope, reader)?;
+    let report = index::fill(output, &engine, &scope, reader)?.report;
     let seconds = start.elapsed().as_secs_f32();
     output.line(format!("{} files, {} chunks indexed in {seconds:.1} s", report.added, report.chunks))?;
     for question in QUESTIONS {
@@ -48,7 +48,8 @@ fn ask(output: Output, engine: &Engine, scope: &Scope, question: &str) -> Result
     let start = std::time::Instant::now();
     let answer = engine.search(scope, &SearchRequest::new(question, 3).with_explanations())?;
     let millis = start.elapsed().as_secs_f32() * 1000.0;
-    output.line(format!("\n{} ({millis:.1} ms)", colour::paint(colour::HEADING, format!("? {question}"))))?;
+    let asked = colour::paint(colour::HEADING, format!("? {}", plain::line(question)));
+    output.line(format!("\n{asked} ({millis:.1} ms)"))?;
     output.line(render(&answer))?;
     Ok(())
 }

@@ -7,14 +7,15 @@ use anyhow::Result;
 use clap::Args;
 use rag_core::engine::{MAX_K, Mode, SearchRequest};
 use rag_core::ltr::metrics::{Evaluation, Metric, MissingQueries, Qrels, TrecRun, evaluate};
-use rag_core::ltr::{significance::t_test, trec::write_run};
+use rag_core::ltr::significance::t_test;
+use rag_core::ltr::trec::{check_id, write_run};
 use rag_core::{Engine, Error, Scope};
 use serde_json::{Value as Json, json};
 
 use super::index;
 use crate::Setup;
 use crate::readers::{beir::Beir, trec};
-use crate::ui::{Output, exit, progress::Progress, table};
+use crate::ui::{Output, exit, plain, progress::Progress, table};
 
 /// What is asked of the engine, and the names of the runs; the others are compared with the first.
 const RETRIEVERS: [(&str, Mode); 3] = [("lexical", Mode::Lexical), ("dense", Mode::Dense), ("fused", Mode::Hybrid)];
@@ -40,10 +41,15 @@ pub(crate) struct EvalArgs {
     /// Documents of each answer.
     #[arg(short, long, default_value_t = 100, conflicts_with = "run")]
     k: usize,
+    /// Leave the document that has the id of the query out of its answer, as BEIR's own evaluation does for ArguAna and
+    /// Quora, whose queries are documents of the corpus. trec_eval does not; elsewhere equal ids are an accident.
+    #[arg(long, conflicts_with = "run")]
+    ignore_identical_ids: bool,
     /// Keep the index in this folder, which a second evaluation uses again; otherwise it is a temporary one.
     #[arg(long, value_name = "FOLDER", conflicts_with = "run")]
     data: Option<PathBuf>,
-    /// Write the runs into this folder, in TREC's layout: lexical.trec, dense.trec, fused.trec.
+    /// Write the runs into this folder, in TREC's layout: lexical.trec, dense.trec, fused.trec. Ids with white space have
+    /// no place in it and are told before anything is indexed.
     #[arg(long, value_name = "FOLDER", conflicts_with = "run")]
     run_out: Option<PathBuf>,
     /// Leave documents whole, as published figures have it: BM25 sees all of the text, the model its beginning up to its
@@ -69,32 +75,29 @@ fn collection(output: Output, args: &EvalArgs, folder: &Path) -> Result<u8> {
     let beir = Beir::open(folder)?;
     check_judgments(&beir.qrels)?;
     if let Some(folder) = &args.run_out {
+        check_ids(&beir)?;
         std::fs::create_dir_all(folder).map_err(|source| Error::io("make", folder, source))?;
     }
     let temporary;
     let data = if let Some(folder) = &args.data {
         folder.as_path()
     } else {
-        temporary = tempfile::tempdir()?;
+        temporary = super::temporary_folder()?;
         temporary.path()
     };
     let (start, scope) = (Instant::now(), Scope::default());
     let engine = open_engine(data, args)?;
     let before = engine.stats(&scope)?.documents_total;
-    let (report, read, refused) = index::stage(output, &engine, &scope, beir.corpus()?)?;
+    let indexed = index::stage(output, &engine, &scope, beir.corpus()?)?;
+    let report = &indexed.report;
     if before > (report.updated + report.unchanged) as u64 {
         engine.rollback()?;
         return Err(Error::invalid("`--data` holds documents that the corpus lacks; give a folder of its own").into());
     }
     engine.commit()?;
     let indexing = start.elapsed().as_secs_f64();
-    for skipped in read.failures() {
-        output.note(format!("skipped {skipped}"));
-    }
-    for problem in &refused {
-        output.note(format!("skipped {problem}"));
-    }
-    let runs = search(output, &engine, &scope, &beir, args.k)?;
+    indexed.tell_failures(output);
+    let runs = search(output, &engine, &scope, &beir, args)?;
     let searching = start.elapsed().as_secs_f64() - indexing;
 
     let names = RETRIEVERS.iter().map(|(name, _)| (*name).to_owned());
@@ -107,6 +110,7 @@ fn collection(output: Output, args: &EvalArgs, folder: &Path) -> Result<u8> {
     answer["model"] = json!(engine.embedder().identity());
     answer["dense_weight"] = json!(engine.embedder().dense_weight());
     answer["k"] = json!(args.k);
+    answer["ignore_identical_ids"] = json!(args.ignore_identical_ids);
     answer["whole_documents"] = json!(args.whole_documents);
     answer["indexed"] = json!({
         "added": report.added, "updated": report.updated, "unchanged": report.unchanged, "chunks": report.chunks,
@@ -116,18 +120,18 @@ fn collection(output: Output, args: &EvalArgs, folder: &Path) -> Result<u8> {
     output.answer(&answer, |_| {
         format!(
             "{} ({}): {documents} documents, {}\nindexed in {indexing:.1} s ({} embedded), searched in {searching:.1} s; {}\n\n{}",
-            beir.name,
-            beir.split,
+            plain::line(&beir.name),
+            plain::line(&beir.split),
             judged.queries(beir.left_out),
             report.embedded,
-            engine.embedder().identity(),
+            plain::line(&engine.embedder().identity().to_string()),
             judged.table("retriever"),
         )
     })?;
     if let Some(folder) = &args.run_out {
         write_runs(folder, &runs)?;
     }
-    Ok(if read.failed > 0 || !refused.is_empty() { exit::SOME_SKIPPED } else { exit::OK })
+    Ok(if indexed.failed() > 0 { exit::SOME_SKIPPED } else { exit::OK })
 }
 
 /// Judges runs that are there already.
@@ -155,7 +159,9 @@ fn open_engine(folder: &Path, args: &EvalArgs) -> Result<Engine> {
 }
 
 /// The answers of every retriever, in their order.
-fn search(output: Output, engine: &Engine, scope: &Scope, beir: &Beir, k: usize) -> Result<Vec<TrecRun>> {
+fn search(output: Output, engine: &Engine, scope: &Scope, beir: &Beir, args: &EvalArgs) -> Result<Vec<TrecRun>> {
+    // One more where one may be left out, so that the answers are as long.
+    let asked = args.k + usize::from(args.ignore_identical_ids);
     let progress = Progress::new(output, "queries", Some(beir.qrels.len() as u64));
     let mut runs = vec![TrecRun::new(); RETRIEVERS.len()];
     for (query, text) in beir.judged_queries() {
@@ -163,9 +169,10 @@ fn search(output: Output, engine: &Engine, scope: &Scope, beir: &Beir, k: usize)
             // A query without a word has no answer, and that is what it counts.
             let hits = match text.trim() {
                 "" => Vec::new(),
-                text => engine.search(scope, &SearchRequest::new(text, k).with_mode(*mode))?.hits,
+                text => engine.search(scope, &SearchRequest::new(text, asked).with_mode(*mode))?.hits,
             };
-            let hits = hits.iter().map(|hit| (&hit.id, f64::from(hit.score)));
+            let counted = hits.iter().filter(|hit| !(args.ignore_identical_ids && hit.id == query)).take(args.k);
+            let hits = counted.map(|hit| (&hit.id, f64::from(hit.score)));
             run.insert_query(query, hits).map_err(Error::from)?;
         }
         progress.advance(1);
@@ -183,9 +190,20 @@ fn write_runs(folder: &Path, runs: &[TrecRun]) -> Result<()> {
     Ok(())
 }
 
+/// Makes sure that the runs can be written, before the corpus is indexed for them.
+fn check_ids(beir: &Beir) -> Result<()> {
+    let check = |field, id: &str| {
+        check_id(field, id).map_err(|error| Error::invalid(format!("`--run-out`: {error}")).with_source(error))
+    };
+    beir.judged_queries().try_for_each(|(query, _)| check("query", query))?;
+    beir.corpus()?.try_for_each(|document| check("document", &document.id))?;
+    Ok(())
+}
+
 fn check_depth(args: &EvalArgs) -> Result<()> {
-    if !(1..=MAX_K).contains(&args.k) {
-        return Err(Error::invalid(format!("`-k` is {}; give 1 to {MAX_K}", args.k)).into());
+    let most = MAX_K - usize::from(args.ignore_identical_ids);
+    if !(1..=most).contains(&args.k) {
+        return Err(Error::invalid(format!("`-k` is {}; give 1 to {most}", args.k)).into());
     }
     match args.metrics.iter().find(|metric| metric.k().is_some_and(|k| k > args.k)) {
         Some(metric) => {
@@ -273,11 +291,13 @@ impl Judged {
         });
         let mut notes = Vec::new();
         if let (true, Some(metric), Some(baseline)) = (self.has_baseline, self.metrics.first(), self.runs.first()) {
-            notes.push(format!("p: paired t-test of {metric} against {}\n", baseline.name));
+            notes.push(format!("p: paired t-test of {metric} against {}\n", plain::line(&baseline.name)));
         }
         let unanswered = self.runs.iter().filter(|run| run.unanswered > 0);
         notes.extend(
-            unanswered.map(|run| format!("{}: {} queries have no answer and count 0\n", run.name, run.unanswered)),
+            unanswered.map(|run| {
+                format!("{}: {} queries have no answer and count 0\n", plain::line(&run.name), run.unanswered)
+            }),
         );
         table::render(&header, &rows.collect::<Vec<_>>()) + &notes.concat()
     }

@@ -4,16 +4,19 @@ use std::path::Path;
 
 use anyhow::Result;
 use rag_core::engine::UpsertReport;
-use rag_core::{Document, Engine, Scope};
+use rag_core::{Cancel, Document, Engine, Error, ErrorKind, Metadata, Scope, Value};
 use serde_json::json;
 
 use crate::Data;
-use crate::readers::{self, ReadOptions, ReadReport};
+use crate::readers::{self, MAX_KEPT, ReadOptions, ReadReport};
 use crate::ui::{Output, exit, progress::Progress};
 
 /// Documents of one upsert, and bytes at which it is full earlier.
 const BATCH_DOCUMENTS: usize = 512;
 const BATCH_BYTES: usize = 16 << 20;
+
+/// Bytes from which on a document is an upsert of its own.
+const LARGE_DOCUMENT: usize = 1 << 20;
 
 pub(crate) fn run(
     output: Output,
@@ -25,15 +28,11 @@ pub(crate) fn run(
     let scope = data.scope()?;
     let options = ReadOptions { text_field, follow_links, ..ReadOptions::default() };
     let reader = readers::read(path, options)?; // a wrong path is told before a data folder is made
+    check_apart(path, &data.data)?;
     let engine = data.setup.builder()?.open(&data.data)?;
-    let (report, read, refused) = fill(output, &engine, &scope, reader)?;
-    for skipped in read.failures() {
-        output.note(format!("skipped {skipped}"));
-    }
-    for problem in &refused {
-        output.note(format!("skipped {problem}"));
-    }
-    let failed = read.failed as usize + refused.len();
+    let indexed = fill(output, &engine, &scope, reader.without(&data.data)?)?;
+    indexed.tell_failures(output);
+    let (report, read, failed) = (&indexed.report, &indexed.read, indexed.failed());
     let answer = json!({
         "read": read.read, "empty": read.empty, "ignored": read.ignored, "failed": failed,
         "added": report.added, "updated": report.updated, "unchanged": report.unchanged,
@@ -52,68 +51,208 @@ pub(crate) fn run(
     Ok(if failed > 0 { exit::SOME_SKIPPED } else { exit::OK })
 }
 
+/// A folder of documents that is the data folder too would be read and left out at once.
+fn check_apart(path: &Path, data: &Path) -> rag_core::Result<()> {
+    match (path.canonicalize(), data.canonicalize()) {
+        (Ok(path), Ok(data)) if path == data && data.is_dir() => {
+            let message = "is to be indexed itself; give the data a folder of its own, which may lie in there";
+            Err(Error::invalid(format!("`--data` is {}, which {message}", data.display())))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// What became of everything that was read.
+#[derive(Debug)]
+pub(crate) struct Indexed {
+    /// Of the documents that the engine took.
+    pub(crate) report: UpsertReport,
+    /// Of the files.
+    pub(crate) read: ReadReport,
+    /// Of the documents that the engine refused.
+    pub(crate) refused: Refused,
+}
+
+impl Indexed {
+    /// Files, records and documents that should have been indexed and are not.
+    pub(crate) fn failed(&self) -> u64 {
+        self.read.failed + self.refused.count
+    }
+
+    /// Names them, as far as their particulars were kept.
+    pub(crate) fn tell_failures(&self, output: Output) {
+        let unread = self.read.failures().map(ToString::to_string);
+        let mut told = 0;
+        for problem in unread.chain(self.refused.kept.iter().cloned()) {
+            output.note(format_args!("skipped {problem}"));
+            told += 1;
+        }
+        if told < self.failed() {
+            output.note(format_args!("skipped {} more", self.failed() - told));
+        }
+    }
+}
+
+/// Documents that the engine refused.
+#[derive(Debug, Default)]
+pub(crate) struct Refused {
+    /// How many.
+    count: u64,
+    /// Why, of the first [`MAX_KEPT`].
+    kept: Vec<String>,
+}
+
+impl Refused {
+    fn add(&mut self, error: &Error) {
+        self.count += 1;
+        if self.kept.len() < MAX_KEPT {
+            self.kept.push(error.to_string());
+        }
+    }
+}
+
 /// Reads everything, stages it in batches and commits once; as [`stage`].
-pub(crate) fn fill(
-    output: Output,
-    engine: &Engine,
-    scope: &Scope,
-    reader: readers::Reader,
-) -> Result<(UpsertReport, ReadReport, Vec<String>)> {
+pub(crate) fn fill(output: Output, engine: &Engine, scope: &Scope, reader: readers::Reader) -> Result<Indexed> {
     let done = stage(output, engine, scope, reader)?;
     engine.commit()?;
     Ok(done)
 }
 
 /// Reads everything and stages it in batches. A document that the engine refuses is told by name and left out.
-pub(crate) fn stage(
-    output: Output,
-    engine: &Engine,
-    scope: &Scope,
-    mut reader: readers::Reader,
-) -> Result<(UpsertReport, ReadReport, Vec<String>)> {
+pub(crate) fn stage(output: Output, engine: &Engine, scope: &Scope, mut reader: readers::Reader) -> Result<Indexed> {
     let progress = Progress::new(output, "documents", None);
-    let (mut report, mut refused) = (UpsertReport::default(), Vec::new());
-    let (mut batch, mut bytes) = (Vec::new(), 0);
-    loop {
-        let next = reader.next();
-        let is_last = next.is_none();
-        if let Some(document) = next {
-            if let Some(path) = reader.current_path() {
-                progress.tell(path.display().to_string());
-            }
-            bytes += document.text.len();
-            batch.push(document);
+    let mut batch = Batch::new(engine, scope);
+    while let Some(document) = reader.next() {
+        if let Some(path) = reader.current_path() {
+            progress.tell(&path.to_string_lossy());
         }
-        if is_last || batch.len() >= BATCH_DOCUMENTS || bytes >= BATCH_BYTES {
-            progress.advance(batch.len() as u64);
-            report += upsert(engine, scope, std::mem::take(&mut batch), &mut refused)?;
-            bytes = 0;
-        }
-        if is_last {
-            break;
-        }
+        batch.add(document)?;
+        progress.advance(1);
     }
-    Ok((report, reader.into_report(), refused))
+    batch.flush()?;
+    Ok(Indexed { report: batch.report, read: reader.into_report(), refused: batch.refused })
 }
 
-/// The batch as a whole; if one document of it is refused, one by one.
-fn upsert(
-    engine: &Engine,
-    scope: &Scope,
-    batch: Vec<Document>,
-    refused: &mut Vec<String>,
-) -> rag_core::Result<UpsertReport> {
-    match engine.upsert(scope, batch.clone()) {
-        Err(error) if error.kind() == rag_core::ErrorKind::InvalidArgument => {}
-        done => return done,
+/// Documents on their way to the engine. They are held once: what goes into an upsert is handed over, not copied.
+struct Batch<'a> {
+    engine: &'a Engine,
+    scope: &'a Scope,
+    /// Cancelled, so that an upsert with it ends when its documents have been checked.
+    check_only: Cancel,
+    documents: Vec<Document>,
+    bytes: usize,
+    report: UpsertReport,
+    refused: Refused,
+}
+
+impl<'a> Batch<'a> {
+    fn new(engine: &'a Engine, scope: &'a Scope) -> Self {
+        let check_only = Cancel::never();
+        check_only.cancel();
+        let (report, refused) = (UpsertReport::default(), Refused::default());
+        Batch { engine, scope, check_only, documents: Vec::new(), bytes: 0, report, refused }
     }
-    let mut report = UpsertReport::default();
-    for document in batch {
-        match engine.upsert(scope, vec![document]) {
-            Ok(one) => report += one,
-            Err(error) if error.kind() == rag_core::ErrorKind::InvalidArgument => refused.push(error.to_string()),
+
+    fn add(&mut self, document: Document) -> rag_core::Result<()> {
+        let bytes = bytes_of(&document);
+        if bytes >= LARGE_DOCUMENT {
+            self.flush()?;
+            return self.upsert_alone(document);
+        }
+        // One refused document would have the whole batch refused, and that is handed over and gone.
+        let checked = self.engine.upsert_with(self.scope, vec![document.clone()], &self.check_only);
+        if let Err(error) = checked
+            && error.kind() == ErrorKind::InvalidArgument
+        {
+            self.refused.add(&error);
+            return Ok(());
+        }
+        self.documents.push(document);
+        self.bytes += bytes;
+        if self.documents.len() >= BATCH_DOCUMENTS || self.bytes >= BATCH_BYTES { self.flush() } else { Ok(()) }
+    }
+
+    fn flush(&mut self) -> rag_core::Result<()> {
+        self.bytes = 0;
+        self.report += self.engine.upsert(self.scope, std::mem::take(&mut self.documents))?;
+        Ok(())
+    }
+
+    fn upsert_alone(&mut self, document: Document) -> rag_core::Result<()> {
+        match self.engine.upsert(self.scope, vec![document]) {
+            Ok(report) => self.report += report,
+            Err(error) if error.kind() == ErrorKind::InvalidArgument => self.refused.add(&error),
             Err(error) => return Err(error),
         }
+        Ok(())
     }
-    Ok(report)
+}
+
+/// What a document takes in memory, about.
+fn bytes_of(document: &Document) -> usize {
+    document.id.len() + document.title.len() + document.text.len() + metadata_bytes(&document.metadata)
+}
+
+fn metadata_bytes(metadata: &Metadata) -> usize {
+    metadata.iter().map(|(field, value)| field.len() + value_bytes(value)).sum()
+}
+
+fn value_bytes(value: &Value) -> usize {
+    let inside = match value {
+        Value::Text(text) => text.len(),
+        Value::List(values) => values.iter().map(value_bytes).sum(),
+        Value::Bool(_) | Value::Int(_) | Value::Float(_) => 0,
+    };
+    size_of::<Value>() + inside
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn everything_that_a_document_holds_counts() {
+        let long = "x".repeat(1000);
+        let plain = bytes_of(&Document::new("a", "b"));
+        let list = Value::List(vec![Value::from("y"); 100]);
+        for document in [
+            Document::new(&*long, "b"),
+            Document::new("a", &*long),
+            Document::new("a", "b").with_title(&*long),
+            Document::new("a", "b").with_metadata("field", &*long),
+            Document::new("a", "b").with_metadata(&*long, 1i64),
+            Document::new("a", "b").with_metadata("field", list),
+        ] {
+            assert!(bytes_of(&document) >= plain + 999, "{document:?}");
+        }
+    }
+
+    #[test]
+    fn a_refused_document_does_not_take_its_batch_along() {
+        let folder = tempfile::tempdir().unwrap();
+        let (engine, scope) = (Engine::open(folder.path()).unwrap(), Scope::default());
+        let mut batch = Batch::new(&engine, &scope);
+        let large = "word ".repeat(LARGE_DOCUMENT / 5 + 1);
+        for (id, text) in
+            [("a", "one"), ("b\n", "two"), ("c", &*large), ("d\n", &*large), ("a", "three"), ("a", "four")]
+        {
+            batch.add(Document::new(id, text)).unwrap();
+        }
+        assert_eq!(batch.documents.len(), 2, "nothing is copied or lost before the batch is full");
+        batch.flush().unwrap();
+        engine.commit().unwrap();
+        assert_eq!((batch.report.added, batch.report.updated, batch.report.repeated), (2, 1, 1));
+        assert_eq!((batch.refused.count, batch.refused.kept.len()), (2, 2));
+        assert_eq!(engine.get(&scope, "a").unwrap().unwrap().document.text, "four");
+    }
+
+    #[test]
+    fn refusals_beyond_a_thousand_are_only_counted() {
+        let mut refused = Refused::default();
+        for _ in 0..MAX_KEPT + 5 {
+            refused.add(&rag_core::Error::invalid("`id` is empty"));
+        }
+        assert_eq!((refused.count, refused.kept.len()), (MAX_KEPT as u64 + 5, MAX_KEPT));
+    }
 }

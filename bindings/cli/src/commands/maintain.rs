@@ -5,7 +5,7 @@ use rag_core::embed::{Embedder, StaticModel};
 use rag_core::engine::EngineBuilder;
 use serde_json::{Value as Json, json};
 
-use crate::ui::{Output, exit, progress::Progress, table};
+use crate::ui::{Output, exit, plain, progress::Progress, table};
 use crate::{Data, Setup};
 
 pub(crate) fn stats(output: Output, data: &Data) -> Result<u8> {
@@ -47,7 +47,7 @@ pub(crate) fn verify(output: Output, data: &Data) -> Result<u8> {
     drop(progress);
     output.answer(&json!({"documents": report.documents, "repaired": report.repaired}), |_| {
         let mut lines = vec![format!("{} documents are whole", report.documents)];
-        lines.extend(report.repaired.iter().map(|piece| format!("made again: {piece}")));
+        lines.extend(report.repaired.iter().map(|piece| format!("made again: {}", plain::line(piece))));
         lines.join("\n")
     })?;
     Ok(exit::OK)

@@ -1,5 +1,6 @@
 //! One file a group of commands: arguments in, engine call, answer out.
 
+pub(crate) mod delete;
 pub(crate) mod demo;
 #[cfg(feature = "distill")]
 pub(crate) mod distill;
@@ -41,10 +42,16 @@ impl Data {
     }
 
     fn open_with(&self, change: impl FnOnce(EngineBuilder) -> EngineBuilder) -> Result<Engine> {
-        if !self.data.join("store.redb").exists() {
+        let store = self.data.join("store.redb");
+        if !store.try_exists().map_err(|source| Error::io("read", &store, source))? {
             let message = format!("{} holds no data; index something there first", self.data.display());
             return Err(Error::new(ErrorKind::NotFound, message).into());
         }
         Ok(change(self.setup.builder()?).open(&self.data)?)
     }
+}
+
+/// A folder that goes when the value does.
+fn temporary_folder() -> rag_core::Result<tempfile::TempDir> {
+    tempfile::tempdir().map_err(|source| Error::io("make a folder in", &std::env::temp_dir(), source))
 }

@@ -5,7 +5,7 @@ use rag_core::engine::{Answer, Explanation, Hit, Mode, SearchRequest};
 use rag_core::{Error, ErrorKind, Filter};
 use serde_json::{Value as Json, json};
 
-use crate::ui::{Output, colour, exit};
+use crate::ui::{Output, colour, exit, plain};
 use crate::{Data, Question};
 
 /// Characters of a passage that are shown.
@@ -36,7 +36,7 @@ pub(crate) fn run(output: Output, question: &Question, data: &Data, explain: boo
 pub(crate) fn explain(output: Output, id: &str, question: &Question, data: &Data) -> Result<u8> {
     let engine = data.open()?;
     let Some(hit) = engine.explain(&data.scope()?, &question.request()?, id)? else {
-        let depth = engine.config().fusion.depth;
+        let depth = engine.config().fusion.depth.max(question.k);
         let message = format!("{id} is not among the first {depth} candidates of any retriever");
         return Err(Error::new(ErrorKind::NotFound, message).into());
     };
@@ -49,19 +49,20 @@ pub(crate) fn render(answer: &Answer) -> String {
     if out.is_empty() {
         out.push("nothing found".to_owned());
     }
-    out.extend(answer.degraded.iter().map(|left_out| format!("left out: {left_out}")));
+    out.extend(answer.degraded.iter().map(|left_out| format!("left out: {}", plain::line(left_out))));
     out.join("\n\n")
 }
 
 fn render_hit(hit: &Hit) -> String {
-    let title = if hit.title.is_empty() || hit.title == hit.id { String::new() } else { format!("  {}", hit.title) };
+    let title = if hit.title == hit.id { String::new() } else { one_line(&hit.title) };
     let mut out = format!(
-        "{:>2}. {}{title}  {}",
+        "{:>2}. {}{}{title}  {}",
         hit.rank,
-        colour::paint(colour::HEADING, &hit.id),
+        colour::paint(colour::HEADING, plain::line(&hit.id)),
+        if title.is_empty() { "" } else { "  " },
         colour::paint(colour::FIGURE, format!("{:.4}", hit.score))
     );
-    let passage: String = hit.passage.text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let passage = one_line(&hit.passage.text);
     let shown: String = passage.chars().take(SHOWN).collect();
     let more = if shown.len() < passage.len() { "…" } else { "" };
     out += &["\n    ", &shown, more].concat();
@@ -69,6 +70,11 @@ fn render_hit(hit: &Hit) -> String {
         out += &["\n    ", &colour::paint(colour::FAINT, parts(explanation))].concat();
     }
     out
+}
+
+/// The words of a text that may have line ends, and control characters.
+fn one_line(text: &str) -> String {
+    plain::line(&text.split_whitespace().collect::<Vec<_>>().join(" ")).into_owned()
 }
 
 fn parts(explanation: &Explanation) -> String {

@@ -37,6 +37,15 @@ impl Kind {
             Kind::Tsv => "tsv",
         }
     }
+
+    /// The cargo feature that brings its reader, if this build lacks it.
+    pub(crate) fn missing_feature(self) -> Option<&'static str> {
+        match self {
+            Kind::Html if !cfg!(feature = "html") => Some("html"),
+            Kind::Pdf if !cfg!(feature = "pdf") => Some("pdf"),
+            _ => None,
+        }
+    }
 }
 
 /// The kind of a file and whether it is compressed.

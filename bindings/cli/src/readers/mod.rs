@@ -15,7 +15,8 @@
 //! | jsonl | `.jsonl`, `.ndjson` | one a line | field `_id`, `id` or `doc_id`, else `path#line` |
 //! | csv, tsv | `.csv`, `.tsv` | one a row after the header | the same |
 //!
-//! Text, Markdown, sources, JSON Lines, CSV and TSV may be compressed (`.gz`).
+//! Text, Markdown, sources, JSON Lines, CSV and TSV may be compressed (`.gz`). Titles that stand in a file (the first
+//! heading of Markdown, the title of a page or a PDF) are cut to 1 KiB; title fields of records are taken as they are.
 
 pub(crate) mod beir;
 mod csv;
@@ -29,12 +30,13 @@ mod kind;
 mod pdf;
 mod problem;
 mod text;
+mod title;
 pub(crate) mod trec;
 mod walk;
 
 use std::path::{Path, PathBuf};
 
-use rag_core::{Document, Error};
+use rag_core::{Document, Error, ErrorKind};
 
 pub(crate) use problem::{Problem, Skipped};
 
@@ -107,6 +109,7 @@ type Records = Box<dyn Iterator<Item = Record> + Send>;
 
 /// Iterator over the documents below a root; see [`read`].
 pub(crate) struct Reader {
+    root: PathBuf,
     files: walk::Files,
     options: ReadOptions,
     current: Option<(PathBuf, Records)>,
@@ -119,15 +122,45 @@ pub(crate) struct Reader {
 /// A single file named as the root is read as text if nothing is known of its extension.
 ///
 /// # Errors
-/// `NotFound` or `PermissionDenied` if the root itself cannot be looked at. Whatever goes wrong below the root is in
-/// the [`Reader::report`].
+/// `NotFound` or `PermissionDenied` if the root itself cannot be looked at, `InvalidArgument` if it is neither a file nor
+/// a folder, `Unsupported` if it is a file whose reader is not in this build. Whatever goes wrong below the root is in the
+/// [`Reader::report`].
 pub(crate) fn read(root: &Path, options: ReadOptions) -> rag_core::Result<Reader> {
     let metadata = std::fs::metadata(root).map_err(|source| Error::io("read", root, source))?;
-    let files = walk::Files::new(root, metadata.is_dir(), options.follow_links);
-    Ok(Reader { files, options, current: None, report: ReadReport::default() })
+    if !metadata.is_dir() {
+        check_file(root, &metadata)?;
+    }
+    let files = walk::Files::new(root, metadata.is_dir(), options.follow_links, None);
+    Ok(Reader { root: root.to_owned(), files, options, current: None, report: ReadReport::default() })
+}
+
+/// What is passed over below a folder is an error where somebody asked for this very file.
+fn check_file(root: &Path, metadata: &std::fs::Metadata) -> rag_core::Result<()> {
+    if !metadata.is_file() {
+        let message =
+            "is neither a file nor a folder (a pipe, a socket or a device); write its content to a file first";
+        return Err(Error::invalid(format!("{} {message}", root.display())));
+    }
+    match kind::of_path(root).and_then(|format| format.kind.missing_feature()) {
+        Some(feature) => {
+            Err(Error::new(ErrorKind::Unsupported, format!("{}: {}", root.display(), Problem::NotBuilt { feature })))
+        }
+        None => Ok(()),
+    }
 }
 
 impl Reader {
+    /// Leaves out this folder, wherever it lies below the root: the engine's own files are no documents. To be said
+    /// before anything is read.
+    ///
+    /// # Errors
+    /// `NotFound` or `PermissionDenied` if the folder cannot be looked at.
+    pub(crate) fn without(mut self, folder: &Path) -> rag_core::Result<Reader> {
+        let left_out = folder.canonicalize().map_err(|source| Error::io("read", folder, source))?;
+        self.files = walk::Files::new(&self.root, self.root.is_dir(), self.options.follow_links, Some(left_out));
+        Ok(self)
+    }
+
     /// What became of the files so far; complete once the iterator has ended.
     #[cfg(test)]
     pub(crate) fn report(&self) -> &ReadReport {
@@ -239,7 +272,7 @@ fn whole_file(found: &Found, kind: Kind, source: input::Source) -> Result<Docume
     }
     let file_name = found.id.rsplit('/').next().unwrap_or_default();
     let mut document = Document::new(found.id.clone(), text)
-        .with_title(title.unwrap_or_else(|| file_name.to_owned()))
+        .with_title(title.map_or_else(|| file_name.to_owned(), title::cut))
         .with_metadata("path", found.id.clone())
         .with_metadata(rag_core::engine::FORMAT_FIELD, format_of(kind, &found.path))
         .with_metadata("kind", kind.as_str())

@@ -189,6 +189,16 @@ fn only_a_thousand_particulars_are_kept() {
     assert_eq!((report.failed, report.skipped.len()), (1500, MAX_KEPT));
 }
 
+#[test]
+fn a_file_whose_reader_is_not_built_in_is_an_error_by_its_own_name() {
+    let root = folder(&[("a.pdf", b""), ("b.html", b"")]);
+    for (name, is_built) in [("a.pdf", cfg!(feature = "pdf")), ("b.html", cfg!(feature = "html"))] {
+        let refused = read(&root.path().join(name), ReadOptions::default()).err().map(|error| error.kind());
+        assert_eq!(refused, (!is_built).then_some(ErrorKind::Unsupported), "{name}");
+    }
+    assert_eq!(read_all(root.path(), ReadOptions::default()).1.failed, u64::from(cfg!(feature = "pdf")));
+}
+
 #[cfg(unix)]
 mod unix {
     use std::os::unix::ffi::OsStrExt;

@@ -25,16 +25,15 @@ pub(crate) struct Files {
 }
 
 impl Files {
-    /// Hidden files and whatever `.gitignore` and `.ignore` name (in a Git repository or not) are left out, but never
-    /// the root itself.
-    pub(crate) fn new(root: &Path, root_is_folder: bool, follow_links: bool) -> Self {
-        let walk = WalkBuilder::new(root)
-            .follow_links(follow_links)
-            .require_git(false)
-            .git_global(false)
-            .sort_by_file_name(Ord::cmp)
-            .build();
-        Files { root: root.to_owned(), root_is_folder, walk }
+    /// Hidden files and whatever `.gitignore` and `.ignore` name (in a Git repository or not) are left out, and so is the
+    /// folder with the canonical path `left_out`, but never the root itself.
+    pub(crate) fn new(root: &Path, root_is_folder: bool, follow_links: bool, left_out: Option<PathBuf>) -> Self {
+        let mut walk = WalkBuilder::new(root);
+        walk.follow_links(follow_links).require_git(false).git_global(false).sort_by_file_name(Ord::cmp);
+        if let Some(left_out) = left_out {
+            walk.filter_entry(move |entry| !is_folder(entry, &left_out));
+        }
+        Files { root: root.to_owned(), root_is_folder, walk: walk.build() }
     }
 
     /// What to do with one entry; `None` for folders.
@@ -85,6 +84,12 @@ impl Iterator for Files {
             }
         }
     }
+}
+
+/// Whether the entry is the folder with this canonical path, by whatever name or link.
+fn is_folder(entry: &DirEntry, canonical: &Path) -> bool {
+    entry.file_type().is_some_and(|kind| kind.is_dir())
+        && entry.path().canonicalize().is_ok_and(|path| path == canonical)
 }
 
 /// Takes the walker's nested error apart: which path, and what is the matter with it.

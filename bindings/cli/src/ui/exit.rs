@@ -21,6 +21,9 @@
 //! | 20 | done, but some files or records could not be read |
 //! | 130 | `cancelled` (as shells report Ctrl-C) |
 
+use std::io;
+use std::path::Path;
+
 use rag_core::{Error, ErrorKind};
 
 /// Done.
@@ -55,9 +58,21 @@ pub(crate) fn code(kind: ErrorKind) -> u8 {
     }
 }
 
-/// The kind of the first engine error in the chain; without one, `Internal`.
+/// The kind of the first engine error in the chain; without one, that of the first failure of the system; else
+/// `Internal`.
 pub(crate) fn kind_of(error: &anyhow::Error) -> ErrorKind {
-    error.chain().find_map(|cause| cause.downcast_ref::<Error>()).map_or(ErrorKind::Internal, Error::kind)
+    if let Some(error) = error.chain().find_map(|cause| cause.downcast_ref::<Error>()) {
+        return error.kind();
+    }
+    error.chain().find_map(|cause| cause.downcast_ref::<io::Error>()).map_or(ErrorKind::Internal, kind_of_io)
+}
+
+/// The kind that the engine gives to a failure of the system.
+fn kind_of_io(error: &io::Error) -> ErrorKind {
+    match error.get_ref().and_then(|inner| inner.downcast_ref::<io::Error>()) {
+        Some(inner) if error.kind() == io::ErrorKind::Other => kind_of_io(inner),
+        _ => Error::io("use", Path::new(""), error.kind().into()).kind(),
+    }
 }
 
 /// The exit code of an error.
@@ -88,5 +103,21 @@ mod tests {
         let error = Err::<(), _>(Error::corruption("bad checksum")).context("opening the store");
         assert_eq!(error.as_ref().map_err(code_of), Err(11));
         assert_eq!(code_of(&anyhow::anyhow!("anything")), 1);
+    }
+
+    #[test]
+    fn a_failure_of_the_system_has_the_code_that_the_engine_gives_it() {
+        for (kind, code) in [
+            (io::ErrorKind::StorageFull, 13),
+            (io::ErrorKind::PermissionDenied, 5),
+            (io::ErrorKind::NotFound, 4),
+            (io::ErrorKind::TimedOut, 15),
+            (io::ErrorKind::Other, 1),
+        ] {
+            let plain = anyhow::Error::from(io::Error::from(kind)).context("making a folder");
+            assert_eq!(code_of(&plain), code, "{kind}");
+            let wrapped = anyhow::Error::from(io::Error::other(io::Error::from(kind)));
+            assert_eq!(code_of(&wrapped), code, "{kind}");
+        }
     }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-use super::Output;
+use super::{Output, plain};
 
 /// A bar, or a spinner while the amount is unknown. Invisible with `--json` and where stderr is no terminal.
 #[derive(Debug)]
@@ -39,9 +39,9 @@ impl Progress {
         self.bar.inc(steps);
     }
 
-    /// What is being worked on.
-    pub(crate) fn tell(&self, message: impl Into<String>) {
-        self.bar.set_message(message.into());
+    /// What is being worked on; control characters are replaced.
+    pub(crate) fn tell(&self, message: &str) {
+        self.bar.set_message(plain::line(message).into_owned());
     }
 }
 
@@ -62,8 +62,8 @@ mod tests {
             let progress = Progress::new(Output::new(true), "reading", total);
             assert!(progress.bar.is_hidden());
             progress.advance(3);
-            progress.tell("a.txt");
-            assert_eq!(progress.bar.position(), 3);
+            progress.tell("a\u{1b}[2J.txt");
+            assert_eq!((progress.bar.position(), progress.bar.message().as_str()), (3, "a\u{fffd}[2J.txt"));
         }
     }
 }

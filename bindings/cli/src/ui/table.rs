@@ -2,16 +2,16 @@
 
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 
-use super::colour;
+use super::{colour, plain};
 
 /// A table with a bold header; columns whose every cell is a number are aligned to the right.
 ///
-/// Each row has as many cells as the header; missing ones are blank.
+/// Each row has as many cells as the header; missing ones are blank. Control characters in cells are replaced.
 pub(crate) fn render(header: &[&str], rows: &[Vec<String>]) -> String {
     let mut table = Table::new();
     table.load_preset(presets::NOTHING).set_content_arrangement(ContentArrangement::Disabled);
     table.set_header(header);
-    table.add_rows(rows);
+    table.add_rows(rows.iter().map(|row| row.iter().map(|cell| plain::line(cell))));
     for (at, column) in table.column_iter_mut().enumerate() {
         let mut cells = rows.iter().filter_map(|row| row.get(at)).filter(|cell| !cell.is_empty()).peekable();
         if cells.peek().is_some() && cells.all(|cell| is_number(cell)) {
@@ -52,6 +52,12 @@ mod tests {
         assert!(lines[0].starts_with("\u{1b}[1m") && lines[0].contains("nDCG@10"), "{table}");
         assert!(lines[2].ends_with("0.679") && lines[2].trim_start().starts_with("bm25"), "{table}");
         assert!(lines[3].ends_with(" 10.1"), "{table}");
+    }
+
+    #[test]
+    fn cells_bring_no_escape_sequences() {
+        let table = render(&["run"], &[vec!["a\u{1b}[2Jb\n".into()]]);
+        assert!(table.ends_with("a\u{fffd}[2Jb\u{fffd}\n"), "{table:?}");
     }
 
     #[test]
