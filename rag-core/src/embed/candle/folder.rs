@@ -62,9 +62,9 @@ struct Sentence {
 
 #[derive(Default, Deserialize)]
 struct PromptFile {
+    /// `null` is no prompt.
     #[serde(default)]
-    prompts: std::collections::BTreeMap<String, String>,
-    default_prompt_name: Option<String>,
+    prompts: std::collections::BTreeMap<String, Option<String>>,
 }
 
 impl ModelFolder {
@@ -168,17 +168,17 @@ fn read_pooling(path: &Path) -> Result<(Pooling, bool)> {
     Ok((pooling, file.get("include_prompt") != Some(&Json::Bool(false))))
 }
 
-/// The prompts of the folder, under the names that models use for the two sides.
+/// The prompts of the folder as `encode_query` and `encode_document` of sentence-transformers choose them: the first name
+/// that is there decides, also where its prompt is empty, and the default prompt is for neither of the two.
 fn read_prompts(folder: &Path, options: &ModelOptions) -> Result<Prompts> {
     let file: PromptFile = optional(&folder.join(PROMPTS))?.unwrap_or_default();
-    let default = file.default_prompt_name.as_ref().and_then(|name| file.prompts.get(name)).cloned();
     let side = |names: &[&str], given: &Option<String>| {
-        let own = names.iter().find_map(|name| file.prompts.get(*name)).cloned();
-        given.clone().or(own).or_else(|| default.clone()).unwrap_or_default()
+        let own = || names.iter().find_map(|name| file.prompts.get(*name)).cloned().flatten();
+        given.clone().or_else(own).unwrap_or_default()
     };
     Ok(Prompts {
         query: side(&["query"], &options.query_prompt),
-        passage: side(&["passage", "document", "corpus"], &options.passage_prompt),
+        passage: side(&["document", "passage", "corpus"], &options.passage_prompt),
     })
 }
 
