@@ -172,7 +172,10 @@ impl Runner {
                 let Ok(name) = entry.file_name().into_string() else { continue };
                 let path = if folder.is_empty() { name.clone() } else { format!("{folder}/{name}") };
                 let kind = entry.file_type()?;
-                if is_ignored(&path, &name) || kind.is_dir() && (name.starts_with('.') || name == "target") {
+                if name == ".git"
+                    || is_ignored(&path, &name)
+                    || kind.is_dir() && (name.starts_with('.') || name == "target")
+                {
                     continue;
                 }
                 if kind.is_dir() {
@@ -247,8 +250,9 @@ mod tests {
         }
         fs::write(root.path().join("src/x.rs"), "").unwrap();
         fs::write(root.path().join(".gitignore"), "/fuzz/corpus\n/data/\nvenv/\n").unwrap();
+        fs::write(root.path().join(".git"), "gitdir: nowhere\n").unwrap();
         let runner = Runner::new(root.path());
-        assert!(runner.tracked().unwrap_err().to_string().contains("git"));
+        assert!(runner.tracked().unwrap_err().to_string().contains("`git"));
         assert_eq!(runner.files(&[]).unwrap(), [".gitignore", "src/data/x.py", "src/deep/x.py", "src/x.rs"]);
         assert_eq!(runner.files(&[".rs"]).unwrap(), ["src/x.rs"]);
     }

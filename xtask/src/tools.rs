@@ -181,12 +181,13 @@ mod tests {
     const PYTHON: &str = r#"#!/bin/sh
 has() { grep -qw "$1" "$(dirname "$0")/modules"; }
 tool() { mkdir -p "$1"; printf '#!/bin/sh\nexec "%s" "$@"\n' "$2" > "$1/detect-secrets-hook"; chmod +x "$1/detect-secrets-hook"; }
+environment() { mkdir -p "$1/bin"; ln -s "$0" "$1/bin/python"; ln -s "$(dirname "$0")/modules" "$1/bin/modules"; }
 [ "$1" = -m ] || exit 0
 has "$2" || exit 1
 shift
 case "$*" in
-  venv\ *) mkdir -p "$2/bin"; ln -s "$0" "$2/bin/python" ;;
-  virtualenv\ *) mkdir -p "$3/bin"; ln -s "$0" "$3/bin/python" ;;
+  venv\ *) environment "$2" ;;
+  virtualenv\ *) environment "$3" ;;
   *\ --target\ *) for last; do :; done; tool "$last/bin" "$0" ;;
   pip\ install\ *) tool "$(dirname "$0")" "$0" ;;
 esac

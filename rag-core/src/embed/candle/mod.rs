@@ -30,8 +30,8 @@ const WORD_BYTES: usize = 512;
 /// A transformer encoder (BERT; Devlin et al. 2019) with mean, CLS or last-token pooling.
 ///
 /// Reads `config.json`, `tokenizer.json` and `model.safetensors`, and where they are there `modules.json`,
-/// `sentence_bert_config.json`, `config_sentence_transformers.json` (prompts) and the pooling's `config.json`. A text
-/// has the same vector alone as in a batch, but for the rounding of its last bits.
+/// `sentence_bert_config.json` and `tokenizer_config.json` (most tokens), `config_sentence_transformers.json` (prompts) and
+/// the pooling's `config.json`. A text has the same vector alone as in a batch, but for the rounding of its last bits.
 ///
 /// Prompts are those of `encode_query` and `encode_document` of sentence-transformers 5: that named `query`, and the first
 /// of `document`, `passage` and `corpus`. `default_prompt_name` speaks of neither side and is not used, as it is not there;

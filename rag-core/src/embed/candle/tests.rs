@@ -111,6 +111,31 @@ fn pooling_and_prompts_are_as_the_folder_says() {
     assert_close(bare.get(0).unwrap(), &expected()[0].mean, "without modules.json the mean is taken");
 }
 
+/// As sentence-transformers 5.7 writes them.
+#[test]
+fn folders_of_newer_versions_are_read() {
+    let folder = copy();
+    let expected = expected();
+    let vector = |mode: Json| {
+        std::fs::write(folder.path().join("1_Pooling/config.json"), json!({"pooling_mode": mode}).to_string()).unwrap();
+        let model = load(folder.path())?;
+        let embedded = model.embed(&[&expected[0].text], TextKind::Passage, &Cancel::never())?;
+        Ok::<_, Error>(embedded.vectors)
+    };
+    assert_close(&vector(json!("mean")).unwrap(), &expected[0].mean, "mean");
+    assert_close(&vector(json!(["cls"])).unwrap(), &expected[0].cls, "cls");
+    assert_close(&vector(json!("lasttoken")).unwrap(), &expected[0].last_token, "lasttoken");
+    assert_eq!(vector(json!(["cls", "mean"])).unwrap_err().kind(), ErrorKind::Unsupported);
+    vector(json!("mean")).unwrap();
+    std::fs::write(folder.path().join("sentence_bert_config.json"), r#"{"transformer_task": "x"}"#).unwrap();
+    assert_eq!(load(folder.path()).unwrap().max_tokens(), Some(24 - 2), "as many as there are positions");
+    for (limit, tokens) in [("9", 9), ("1000000000000000019884624838656", 24)] {
+        let config = format!(r#"{{"model_max_length": {limit}}}"#);
+        std::fs::write(folder.path().join("tokenizer_config.json"), config).unwrap();
+        assert_eq!(load(folder.path()).unwrap().max_tokens(), Some(tokens - 2));
+    }
+}
+
 #[test]
 fn options_have_the_last_word() {
     let options = ModelOptions::new().with_prompts("", "query: ").with_max_tokens(5);
