@@ -225,7 +225,7 @@ mod tests {
     }
 
     /// A copy of the fixture with this file changed.
-    fn teacher_with(file: &str, change: impl FnOnce(&mut Vec<u8>)) -> TransformerModel {
+    fn teacher_with(file: &str, change: impl Fn(&mut Vec<u8>)) -> TransformerModel {
         let folder = tempfile::tempdir().unwrap();
         std::fs::create_dir(folder.path().join("1_Pooling")).unwrap();
         for name in ["config.json", "modules.json", "1_Pooling/config.json", "tokenizer.json", "model.safetensors"] {
@@ -264,7 +264,7 @@ mod tests {
     fn the_targets_are_the_vectors_of_the_teacher_by_its_own_pooling() {
         for mode in ["mean_tokens", "cls_token", "lasttoken"] {
             let pooling = format!(r#"{{"pooling_mode_{mode}": true}}"#);
-            let teacher = teacher_with("1_Pooling/config.json", |bytes| *bytes = pooling.into_bytes());
+            let teacher = teacher_with("1_Pooling/config.json", |bytes| *bytes = pooling.clone().into_bytes());
             let texts = ["the cat sat on the mat", "dog", "alpine pass closed"];
             let tokens: Vec<TokenIds> = texts.iter().map(|text| teacher.tokenize(text).unwrap()).collect();
             let mut told = 0;
