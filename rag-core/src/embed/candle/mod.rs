@@ -264,8 +264,9 @@ fn head(text: &str) -> &str {
     if text.len() <= MOST_BYTES {
         return text;
     }
-    let head = &text[..text.floor_char_boundary(MOST_BYTES)];
-    let last_word = head.ceil_char_boundary(head.len() - WORD_BYTES);
+    let boundary = |most: usize| (0..=most).rev().find(|&at| text.is_char_boundary(at)).unwrap_or_default();
+    let head = &text[..boundary(MOST_BYTES)];
+    let last_word = boundary(MOST_BYTES - WORD_BYTES);
     match head[last_word..].rfind(char::is_whitespace) {
         Some(at) => &head[..last_word + at],
         None => head,
