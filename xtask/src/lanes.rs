@@ -1,9 +1,11 @@
 //! The lanes: which commands each runs.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 use clap::ValueEnum;
+use serde_json::Value as Json;
 
 use crate::runner::Runner;
 use crate::tools;
@@ -113,28 +115,30 @@ fn integration(runner: &mut Runner) -> Result<()> {
         runner.skip("integration tests", "no crate has a tests/ folder with a test in it");
     }
     // Built with the whole workspace: alone, they would want their dependencies with other features, and anew.
-    runner.step("build the examples", "cargo", &["build", "--workspace", "--examples"])?;
-    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| runner.root().join("target"), PathBuf::from);
-    for example in examples(runner.root()) {
+    let build = ["build", "--workspace", "--examples", "--message-format", "json-render-diagnostics"];
+    let messages = runner.output("build the examples", "cargo", &build)?;
+    for (example, program) in examples(&String::from_utf8(messages)?)? {
         // The figures of `scale` want many documents and a release build; here it only has to work.
         let few = ["--documents", "400", "--queries", "40", "--batch", "100", "--commit-every", "200"];
-        let program = target.join("debug/examples").join(&example);
-        let program = program.to_str().context("the target folder is not UTF-8")?;
-        runner.step(&format!("example {example}"), program, if example == "scale" { &few } else { &[] })?;
+        runner.step(&format!("example {example}"), &program, if example == "scale" { &few } else { &[] })?;
     }
     Ok(())
 }
 
-/// The examples of the crate rag-examples, a file or a folder each, in order.
-fn examples(root: &Path) -> Vec<String> {
-    let Ok(entries) = root.join("examples/examples").read_dir() else { return Vec::new() };
-    let paths = entries.flatten().map(|entry| entry.path());
-    let is_source = |path: &Path| path.extension().is_some_and(|extension| extension == "rs");
-    let runnable = paths.filter(|path| is_source(path) || path.join("main.rs").is_file());
-    let mut names: Vec<String> =
-        runnable.filter_map(|path| path.file_stem().and_then(|stem| stem.to_str()).map(str::to_owned)).collect();
-    names.sort();
-    names
+/// The examples that cargo says it built, with the program of each, in the order of their names. Only cargo knows where it
+/// builds: variables, its configuration and the target triple have a say.
+fn examples(messages: &str) -> Result<BTreeMap<String, String>> {
+    let mut examples = BTreeMap::new();
+    for line in messages.lines().filter(|line| line.starts_with('{')) {
+        let message: Json = serde_json::from_str(line).context("cargo's message is not understood")?;
+        let target = &message["target"];
+        let is_example = target["kind"].as_array().is_some_and(|kinds| kinds.iter().any(|kind| kind == "example"));
+        if let (true, Some(name), Some(program)) = (is_example, target["name"].as_str(), message["executable"].as_str())
+        {
+            examples.insert(name.to_owned(), program.to_owned());
+        }
+    }
+    Ok(examples)
 }
 
 /// Tests of the workspace by cargo-nextest where it is installed, else by cargo.
@@ -230,6 +234,7 @@ fn fuzz_targets(root: &Path) -> Vec<String> {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use serde_json::json;
     use std::fs;
 
     #[test]
@@ -245,15 +250,23 @@ mod tests {
     }
 
     #[test]
-    fn examples_are_files_and_folders() {
-        let root = tempfile::tempdir().unwrap();
-        assert!(examples(root.path()).is_empty());
-        fs::create_dir_all(root.path().join("examples/examples/large")).unwrap();
-        fs::create_dir_all(root.path().join("examples/examples/data")).unwrap();
-        for name in ["small.rs", "large/main.rs", "large/part.rs", "notes.md"] {
-            fs::write(root.path().join("examples/examples").join(name), "").unwrap();
-        }
-        assert_eq!(examples(root.path()), ["large", "small"]);
+    fn examples_are_run_from_where_cargo_built_them() {
+        let message = |kind: &str, name: &str, executable: Json| {
+            let target = json!({"kind": [kind], "name": name});
+            json!({"reason": "compiler-artifact", "target": target, "executable": executable}).to_string()
+        };
+        let messages = [
+            message("example", "scale", json!("/elsewhere/debug/examples/scale")),
+            message("lib", "rag_core", Json::Null),
+            message("bin", "rag", json!("/elsewhere/debug/rag")),
+            "a line of a build script".to_owned(),
+            message("example", "basic", json!("/elsewhere/triple/debug/examples/basic")),
+            json!({"reason": "build-finished", "success": true}).to_string(),
+        ];
+        let found = examples(&messages.join("\n")).unwrap();
+        let wanted =
+            [("basic", "/elsewhere/triple/debug/examples/basic"), ("scale", "/elsewhere/debug/examples/scale")];
+        assert!(found.iter().map(|(name, program)| (name.as_str(), program.as_str())).eq(wanted), "{found:?}");
     }
 
     #[test]

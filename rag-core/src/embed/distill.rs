@@ -78,7 +78,7 @@ impl DistillOptions {
 ///
 /// # Errors
 /// `InvalidArgument` for an option out of range, `Unsupported` for a teacher that does not read text as uncased BERT
-/// does, `Cancelled`, failures of the disk.
+/// does, `Corruption` for one whose outputs are not finite, `Cancelled`, failures of the disk.
 pub fn distill(
     teacher: &TransformerModel,
     options: &DistillOptions,
@@ -91,6 +91,7 @@ pub fn distill(
     let one = one.map_err(|error| Error::internal(format!("no thread to compute in: {error}")).with_source(error))?;
     let table = one.install(|| table(teacher, options, cancel, progress))?;
     let payload = table.encode()?;
+    StaticModel::check(&payload)?;
     Disk::default().write_atomic(path, FileKind::Model, |out| out.write_all(&payload))?;
     let file = std::fs::read(path).map_err(|error| Error::io("read", path, error))?;
     StaticModel::from_bytes(&file)
@@ -134,17 +135,15 @@ fn table(
         told();
     })?;
     let framed: Vec<TokenIds> = groups.iter().map(|group| vocabulary.framed(group)).collect();
-    let mut targets = vec![0f32; groups.len() * dimension];
-    teacher.outputs(&framed, cancel, |at, outputs| {
-        let mut target = pool(outputs, dimension, Pooling::Mean, 0);
-        normalize(&mut target);
-        put(&mut targets, dimension, at, &target);
-        told();
-    })?;
+    let mut targets = targets(teacher, &framed, cancel, &mut told)?;
     centre(&mut prior, dimension);
     centre(&mut targets, dimension);
 
     let vectors = ridge(&groups, &targets, &prior, dimension, cancel)?;
+    if !vectors.iter().all(|value| value.is_finite()) {
+        let message = "the teacher's outputs are not finite; its model.safetensors holds numbers that are damaged";
+        return Err(Error::corruption(message));
+    }
     let mut rows = axes(&vectors, dimension, options.dimension)?;
     for (row, probability) in rows.chunks_exact_mut(options.dimension).zip(vocabulary.probabilities()) {
         let weight = (SIF / (SIF + probability)) as f32;
@@ -159,6 +158,24 @@ fn table(
         licence: options.licence.clone(),
     };
     Ok(Table::quantise(description, vocabulary.pieces(), &rows, options.dimension))
+}
+
+/// The vector that the teacher gives each text.
+fn targets(
+    teacher: &TransformerModel,
+    texts: &[TokenIds],
+    cancel: &Cancel,
+    told: &mut dyn FnMut(),
+) -> Result<Vec<f32>> {
+    let (dimension, pooling) = (teacher.dimension(), teacher.identity().pooling);
+    let mut targets = vec![0f32; texts.len() * dimension];
+    teacher.outputs(texts, cancel, |at, outputs| {
+        let mut target = pool(outputs, dimension, pooling, 0);
+        normalize(&mut target);
+        put(&mut targets, dimension, at, &target);
+        told();
+    })?;
+    Ok(targets)
 }
 
 fn put(matrix: &mut [f32], dimension: usize, at: usize, row: &[f32]) {
@@ -199,9 +216,26 @@ mod tests {
     use super::*;
     use crate::embed::{ModelOptions, TextKind};
 
+    fn fixture() -> std::path::PathBuf {
+        Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/tiny-bert")
+    }
+
     fn teacher() -> TransformerModel {
-        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/tiny-bert");
-        TransformerModel::load(&folder, &ModelOptions::new()).unwrap()
+        TransformerModel::load(&fixture(), &ModelOptions::new()).unwrap()
+    }
+
+    /// A copy of the fixture with this file changed.
+    fn teacher_with(file: &str, change: impl Fn(&mut Vec<u8>)) -> TransformerModel {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::create_dir(folder.path().join("1_Pooling")).unwrap();
+        for name in ["config.json", "modules.json", "1_Pooling/config.json", "tokenizer.json", "model.safetensors"] {
+            let mut bytes = std::fs::read(fixture().join(name)).unwrap();
+            if name == file {
+                change(&mut bytes);
+            }
+            std::fs::write(folder.path().join(name), bytes).unwrap();
+        }
+        TransformerModel::load(folder.path(), &ModelOptions::new()).unwrap()
     }
 
     #[test]
@@ -224,6 +258,52 @@ mod tests {
         let other = options.clone().with_seed(2);
         distill(&teacher(), &other, &two, &Cancel::never(), &mut |_, _| ()).unwrap();
         assert_ne!(std::fs::read(&one).unwrap(), std::fs::read(&two).unwrap());
+    }
+
+    #[test]
+    fn the_targets_are_the_vectors_of_the_teacher_by_its_own_pooling() {
+        for mode in ["mean_tokens", "cls_token", "lasttoken"] {
+            let pooling = format!(r#"{{"pooling_mode_{mode}": true}}"#);
+            let teacher = teacher_with("1_Pooling/config.json", |bytes| *bytes = pooling.clone().into_bytes());
+            let texts = ["the cat sat on the mat", "dog", "alpine pass closed"];
+            let tokens: Vec<TokenIds> = texts.iter().map(|text| teacher.tokenize(text).unwrap()).collect();
+            let mut told = 0;
+            let given = targets(&teacher, &tokens, &Cancel::never(), &mut || told += 1).unwrap();
+            let wanted = teacher.embed(&texts, TextKind::Passage, &Cancel::never()).unwrap();
+            assert_eq!(given, wanted.vectors, "{mode}");
+            assert_eq!(told, texts.len());
+        }
+    }
+
+    #[test]
+    fn another_pooling_gives_another_model() {
+        let folder = tempfile::tempdir().unwrap();
+        let options = DistillOptions::new("tiny").with_dimension(8);
+        let embedded = |teacher: &TransformerModel, file: &str| {
+            let model =
+                distill(teacher, &options, &folder.path().join(file), &Cancel::never(), &mut |_, _| ()).unwrap();
+            model.embed(&["the cat sat", "unable"], TextKind::Passage, &Cancel::never()).unwrap().vectors
+        };
+        let pooling = br#"{"pooling_mode_cls_token": true}"#;
+        let cls = teacher_with("1_Pooling/config.json", |bytes| *bytes = pooling.to_vec());
+        assert_ne!(embedded(&teacher(), "mean.ragm"), embedded(&cls, "cls.ragm"));
+    }
+
+    #[test]
+    fn a_teacher_that_is_not_finite_leaves_no_file() {
+        let teacher = teacher_with("model.safetensors", |bytes| {
+            let header = u64::from_le_bytes(std::array::from_fn(|i| bytes[i])) as usize;
+            for number in bytes[8 + header..].as_chunks_mut::<4>().0 {
+                *number = f32::NAN.to_le_bytes();
+            }
+        });
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("none.ragm");
+        let options = DistillOptions::new("tiny").with_dimension(8);
+        let error = distill(&teacher, &options, &path, &Cancel::never(), &mut |_, _| ()).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Corruption);
+        assert!(error.to_string().contains("model.safetensors"), "{error}");
+        assert!(!path.exists());
     }
 
     #[test]

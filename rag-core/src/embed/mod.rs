@@ -72,7 +72,7 @@ pub trait Embedder: Send + Sync + fmt::Debug {
         self.identity().dimension
     }
 
-    /// Most tokens of a text that reach the model, special tokens and prompt not counted; `None`: no limit.
+    /// Most tokens of a passage that reach the model, special tokens and prompt not counted; `None`: no limit.
     fn max_tokens(&self) -> Option<usize>;
 
     /// Byte offset in `text` at which each of its tokens starts, ascending, special tokens not counted.

@@ -107,7 +107,21 @@ impl StaticModel {
     /// # Errors
     /// `Corruption`, saying what is wrong; `Unsupported` for a newer format.
     pub fn from_bytes(file: &[u8]) -> Result<StaticModel> {
-        let body = payload(file, FileKind::Model, true)?;
+        let mut model = StaticModel::decode(payload(file, FileKind::Model, true)?)?;
+        for byte in Sha256::digest(file) {
+            let _ = write!(model.identity.source_hash, "{byte:02x}"); // writing to a string does not fail
+        }
+        Ok(model)
+    }
+
+    /// Whether a file with this payload could be read back.
+    #[cfg(feature = "distill")]
+    pub(super) fn check(payload: &[u8]) -> Result<()> {
+        StaticModel::decode(payload).map(|_| ())
+    }
+
+    /// The model in the payload of its file, without the hash of the file.
+    fn decode(body: &[u8]) -> Result<StaticModel> {
         let wrong = |what: &str| Error::corruption(format!("the model file {what}"));
         let (head, mut rest) = body.split_first_chunk::<16>().ok_or_else(|| wrong("ends early"))?;
         let number = |at: usize| u32::from_le_bytes(std::array::from_fn(|i| head[at + i])) as usize;
@@ -133,15 +147,11 @@ impl StaticModel {
         if !scales.iter().all(|scale| scale.abs() <= MAX_SCALE) || !(0.0..=1.0).contains(&description.dense_weight) {
             return Err(wrong("has a number out of range"));
         }
-        let mut hash = String::with_capacity(64);
-        for byte in Sha256::digest(file) {
-            let _ = write!(hash, "{byte:02x}"); // writing to a string does not fail
-        }
         Ok(StaticModel {
             identity: ModelIdentity {
                 name: description.name,
                 quantization: Quantization::Int8,
-                source_hash: hash,
+                source_hash: String::new(),
                 dimension,
                 pooling: Pooling::Mean,
                 prompts: Prompts::default(),

@@ -14,6 +14,7 @@ use crate::error::{Error, ErrorKind, Result};
 
 const CONFIG: &str = "config.json";
 const TOKENIZER: &str = "tokenizer.json";
+const TOKENIZER_CONFIG: &str = "tokenizer_config.json";
 const WEIGHTS: &str = "model.safetensors";
 const MODULES: &str = "modules.json";
 const SENTENCE: &str = "sentence_bert_config.json";
@@ -60,11 +61,24 @@ struct Sentence {
     do_lower_case: bool,
 }
 
+/// Where newer versions of sentence-transformers keep `max_seq_length`.
+#[derive(Deserialize)]
+struct Limit {
+    model_max_length: Option<f64>,
+}
+
+impl Limit {
+    /// Tokenisers without a limit say 1e30.
+    fn tokens(self) -> usize {
+        self.model_max_length.map_or(usize::MAX, |limit| limit as usize)
+    }
+}
+
 #[derive(Default, Deserialize)]
 struct PromptFile {
+    /// `null` is no prompt.
     #[serde(default)]
-    prompts: std::collections::BTreeMap<String, String>,
-    default_prompt_name: Option<String>,
+    prompts: std::collections::BTreeMap<String, Option<String>>,
 }
 
 impl ModelFolder {
@@ -80,7 +94,10 @@ impl ModelFolder {
             None => (Pooling::Mean, true), // what sentence-transformers does with a bare transformer
         };
         let sentence: Sentence = optional(&transformer.join(SENTENCE))?.unwrap_or_default();
-        let limit = sentence.max_seq_length.unwrap_or(kind.max_position_embeddings);
+        let limit = match sentence.max_seq_length {
+            Some(limit) => limit,
+            None => optional::<Limit>(&transformer.join(TOKENIZER_CONFIG))?.map_or(usize::MAX, Limit::tokens),
+        };
         let max_tokens = options.max_tokens.unwrap_or(limit).min(kind.max_position_embeddings);
         if max_tokens < 4 {
             return Err(Error::invalid(format!("`max_tokens` is {max_tokens}; a model needs at least 4")));
@@ -151,34 +168,36 @@ fn refuse_other_networks(kind: &Kind, folder: &Path) -> Result<()> {
 fn read_pooling(path: &Path) -> Result<(Pooling, bool)> {
     let file: serde_json::Map<String, Json> = parse(path, &read(path)?)?;
     let is_on = |mode: &&String| mode.starts_with("pooling_mode_") && file.get(*mode) == Some(&Json::Bool(true));
-    let modes: Vec<&str> = file.keys().filter(is_on).map(String::as_str).collect();
+    // Newer versions of sentence-transformers write a name, older ones a switch for each; the name goes first.
+    let modes: Vec<&str> = match file.get("pooling_mode") {
+        Some(Json::String(mode)) => vec![mode],
+        Some(Json::Array(modes)) => modes.iter().filter_map(Json::as_str).collect(),
+        _ => file.keys().filter(is_on).map(String::as_str).collect(),
+    };
     let pooling = match modes[..] {
-        ["pooling_mode_mean_tokens"] => Pooling::Mean,
-        ["pooling_mode_cls_token"] => Pooling::Cls,
-        ["pooling_mode_lasttoken"] => Pooling::LastToken,
+        ["mean" | "pooling_mode_mean_tokens"] => Pooling::Mean,
+        ["cls" | "pooling_mode_cls_token"] => Pooling::Cls,
+        ["lasttoken" | "pooling_mode_lasttoken"] => Pooling::LastToken,
         _ => {
-            let message = format!(
-                "{} has [{}]; one of pooling_mode_mean_tokens, pooling_mode_cls_token and pooling_mode_lasttoken is known",
-                path.display(),
-                modes.join(", ")
-            );
+            let modes = modes.join(", ");
+            let message = format!("{} pools by [{modes}]; one of mean, cls and lasttoken is known", path.display());
             return Err(Error::new(ErrorKind::Unsupported, message));
         }
     };
     Ok((pooling, file.get("include_prompt") != Some(&Json::Bool(false))))
 }
 
-/// The prompts of the folder, under the names that models use for the two sides.
+/// The prompts of the folder as `encode_query` and `encode_document` of sentence-transformers choose them: the first name
+/// that is there decides, also where its prompt is empty, and the default prompt is for neither of the two.
 fn read_prompts(folder: &Path, options: &ModelOptions) -> Result<Prompts> {
     let file: PromptFile = optional(&folder.join(PROMPTS))?.unwrap_or_default();
-    let default = file.default_prompt_name.as_ref().and_then(|name| file.prompts.get(name)).cloned();
     let side = |names: &[&str], given: &Option<String>| {
-        let own = names.iter().find_map(|name| file.prompts.get(*name)).cloned();
-        given.clone().or(own).or_else(|| default.clone()).unwrap_or_default()
+        let own = || names.iter().find_map(|name| file.prompts.get(*name)).cloned().flatten();
+        given.clone().or_else(own).unwrap_or_default()
     };
     Ok(Prompts {
         query: side(&["query"], &options.query_prompt),
-        passage: side(&["passage", "document", "corpus"], &options.passage_prompt),
+        passage: side(&["document", "passage", "corpus"], &options.passage_prompt),
     })
 }
 

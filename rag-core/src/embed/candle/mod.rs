@@ -10,7 +10,7 @@ use candle_nn::VarBuilder;
 use candle_transformers::models::bert::{BertModel, Config};
 use rag_governance::{ModelIdentity, Quantization};
 use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
-use tokenizers::{PostProcessor, Tokenizer};
+use tokenizers::{Encoding, PostProcessor, Tokenizer};
 
 use super::{Device, Embedder, Embeddings, ModelOptions, TextKind, normalize};
 use crate::error::{Error, ErrorKind, Result};
@@ -21,11 +21,21 @@ pub(crate) use pooling::pool;
 /// Tokens of one batch, padding included: enough for the matrix kernels, little enough for the caches.
 const BATCH_TOKENS: usize = 2048;
 
+/// Bytes of a text that are tokenised: some hundred for each token that any model here has room for, in a text of words.
+const MOST_BYTES: usize = 1 << 20;
+
+/// Bytes before [`MOST_BYTES`] where white space is looked for; what a tokeniser calls a word is hardly longer.
+const WORD_BYTES: usize = 512;
+
 /// A transformer encoder (BERT; Devlin et al. 2019) with mean, CLS or last-token pooling.
 ///
 /// Reads `config.json`, `tokenizer.json` and `model.safetensors`, and where they are there `modules.json`,
-/// `sentence_bert_config.json`, `config_sentence_transformers.json` (prompts) and the pooling's `config.json`. A text
-/// has the same vector alone as in a batch, but for the rounding of its last bits.
+/// `sentence_bert_config.json` and `tokenizer_config.json` (most tokens), `config_sentence_transformers.json` (prompts) and
+/// the pooling's `config.json`. A text has the same vector alone as in a batch, but for the rounding of its last bits.
+///
+/// Prompts are those of `encode_query` and `encode_document` of sentence-transformers 5: that named `query`, and the first
+/// of `document`, `passage` and `corpus`. `default_prompt_name` speaks of neither side and is not used, as it is not there;
+/// give such a prompt by [`ModelOptions::with_prompts`].
 ///
 /// ```no_run
 /// use rag_core::embed::{Embedder, ModelOptions, TextKind, TransformerModel};
@@ -44,12 +54,14 @@ pub struct TransformerModel {
     max_tokens: usize,
     special_tokens: usize,
     lower_case: bool,
-    /// Tokens at the front that take no part in the mean: the prompts', where the model leaves them out.
-    skip: Skip,
+    prompt_tokens: PromptTokens,
+    /// Whether the tokens of a prompt take part in the mean.
+    include_prompt: bool,
 }
 
+/// Tokens of the prompts, special ones not counted.
 #[derive(Debug, Default, Clone, Copy)]
-struct Skip {
+struct PromptTokens {
     query: usize,
     passage: usize,
 }
@@ -112,31 +124,46 @@ impl TransformerModel {
             max_tokens: files.max_tokens,
             special_tokens,
             lower_case: files.lower_case,
-            skip: Skip::default(),
+            prompt_tokens: PromptTokens::default(),
+            include_prompt: files.include_prompt,
         };
-        if !files.include_prompt {
-            let query = model.prompt_tokens(&model.identity.prompts.query)?;
-            model.skip = Skip { query, passage: model.prompt_tokens(&model.identity.prompts.passage)? };
-        }
+        let query = model.encode(&model.identity.prompts.query)?.len();
+        model.prompt_tokens = PromptTokens { query, passage: model.encode(&model.identity.prompts.passage)?.len() };
         Ok(model)
     }
 
-    /// The tokens of a prompt with the special ones before it, or 0 for no prompt.
-    fn prompt_tokens(&self, prompt: &str) -> Result<usize> {
-        Ok(if prompt.is_empty() { 0 } else { self.tokenize(prompt)?.ids.len().saturating_sub(1) })
+    /// Tokens of a text that the model has room for, special ones not counted.
+    fn room(&self) -> usize {
+        self.max_tokens.saturating_sub(self.special_tokens)
     }
 
-    /// The tokens of `text` with the special ones, cut to the limit of the model.
-    pub(crate) fn tokenize(&self, text: &str) -> Result<TokenIds> {
-        let mut encoding = if self.lower_case {
+    /// Tokens at the front that take no part in the mean, for a prompt of `tokens`: the special ones before it (all but
+    /// the one at the end), and its own.
+    fn skipped(&self, tokens: usize) -> usize {
+        if self.include_prompt || tokens == 0 {
+            0
+        } else {
+            self.special_tokens.saturating_sub(1) + tokens.min(self.room())
+        }
+    }
+
+    /// The tokens of `text` without the special ones, however many.
+    fn encode(&self, text: &str) -> Result<Encoding> {
+        if self.lower_case {
             self.tokenizer.encode_fast(text.to_lowercase(), false)
         } else {
             self.tokenizer.encode_fast(text, false)
         }
-        .map_err(|error| tokenizer_error(&error))?;
-        let room = self.max_tokens.saturating_sub(self.special_tokens);
-        let truncated = encoding.len() > room;
-        if truncated {
+        .map_err(|error| tokenizer_error(&error))
+    }
+
+    /// The tokens of `text` with the special ones, cut to the limit of the model.
+    pub(crate) fn tokenize(&self, text: &str) -> Result<TokenIds> {
+        let head = head(text);
+        let mut encoding = self.encode(head)?;
+        let room = self.room();
+        let truncated = encoding.len() > room || head.len() < text.len();
+        if encoding.len() > room {
             encoding.truncate(room, 0, tokenizers::TruncationDirection::Right);
         }
         let encoding = self.tokenizer.post_process(encoding, None, true).map_err(|error| tokenizer_error(&error))?;
@@ -196,8 +223,7 @@ impl Embedder for TransformerModel {
     }
 
     fn max_tokens(&self) -> Option<usize> {
-        let prompts = self.skip.query.max(self.skip.passage);
-        Some(self.max_tokens.saturating_sub(self.special_tokens + prompts))
+        Some(self.room().saturating_sub(self.prompt_tokens.passage))
     }
 
     fn token_starts(&self, text: &str) -> Result<Vec<u32>> {
@@ -207,10 +233,11 @@ impl Embedder for TransformerModel {
 
     fn embed(&self, texts: &[&str], kind: TextKind, cancel: &Cancel) -> Result<Embeddings> {
         let dimension = self.identity.dimension;
-        let (prompt, skip) = match kind {
-            TextKind::Query => (&self.identity.prompts.query, self.skip.query),
-            TextKind::Passage => (&self.identity.prompts.passage, self.skip.passage),
+        let (prompt, prompt_tokens) = match kind {
+            TextKind::Query => (&self.identity.prompts.query, self.prompt_tokens.query),
+            TextKind::Passage => (&self.identity.prompts.passage, self.prompt_tokens.passage),
         };
+        let skip = self.skipped(prompt_tokens);
         let tokenize = |text: &&str| {
             cancel.check()?;
             if prompt.is_empty() { self.tokenize(text) } else { self.tokenize(&[prompt.as_str(), text].concat()) }
@@ -226,6 +253,23 @@ impl Embedder for TransformerModel {
         })?;
         let truncated = tokens.iter().map(|text| text.truncated).collect();
         Ok(Embeddings { dimension, vectors, truncated })
+    }
+}
+
+/// The part of a text that is tokenised: a tokeniser takes many times the memory of its text, and a text of 64 MiB is cut
+/// to some hundred tokens in the end. What lies past [`MOST_BYTES`] would only reach the model if what comes before were
+/// less than a token in thousands of bytes: blanks, or letters without a break, which are one unknown word. Such a text is
+/// reported as truncated, as is every other that is cut.
+fn head(text: &str) -> &str {
+    if text.len() <= MOST_BYTES {
+        return text;
+    }
+    let boundary = |most: usize| (0..=most).rev().find(|&at| text.is_char_boundary(at)).unwrap_or_default();
+    let head = &text[..boundary(MOST_BYTES)];
+    let last_word = boundary(MOST_BYTES - WORD_BYTES);
+    match head[last_word..].rfind(char::is_whitespace) {
+        Some(at) => &head[..last_word + at],
+        None => head,
     }
 }
 

@@ -3,6 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
+use rag_governance::Prompts;
 use serde::Deserialize;
 use serde_json::{Value as Json, json};
 
@@ -110,16 +111,105 @@ fn pooling_and_prompts_are_as_the_folder_says() {
     assert_close(bare.get(0).unwrap(), &expected()[0].mean, "without modules.json the mean is taken");
 }
 
+/// As sentence-transformers 5.7 writes them.
+#[test]
+fn folders_of_newer_versions_are_read() {
+    let folder = copy();
+    let expected = expected();
+    let vector = |mode: Json| {
+        std::fs::write(folder.path().join("1_Pooling/config.json"), json!({"pooling_mode": mode}).to_string()).unwrap();
+        let model = load(folder.path())?;
+        let embedded = model.embed(&[&expected[0].text], TextKind::Passage, &Cancel::never())?;
+        Ok::<_, Error>(embedded.vectors)
+    };
+    assert_close(&vector(json!("mean")).unwrap(), &expected[0].mean, "mean");
+    assert_close(&vector(json!(["cls"])).unwrap(), &expected[0].cls, "cls");
+    assert_close(&vector(json!("lasttoken")).unwrap(), &expected[0].last_token, "lasttoken");
+    assert_eq!(vector(json!(["cls", "mean"])).unwrap_err().kind(), ErrorKind::Unsupported);
+    vector(json!("mean")).unwrap();
+    std::fs::write(folder.path().join("sentence_bert_config.json"), r#"{"transformer_task": "x"}"#).unwrap();
+    assert_eq!(load(folder.path()).unwrap().max_tokens(), Some(24 - 2), "as many as there are positions");
+    for (limit, tokens) in [("9", 9), ("1000000000000000019884624838656", 24)] {
+        let config = format!(r#"{{"model_max_length": {limit}}}"#);
+        std::fs::write(folder.path().join("tokenizer_config.json"), config).unwrap();
+        assert_eq!(load(folder.path()).unwrap().max_tokens(), Some(tokens - 2));
+    }
+}
+
 #[test]
 fn options_have_the_last_word() {
-    let options = ModelOptions::new().with_prompts("", "query: ").with_max_tokens(4);
+    let options = ModelOptions::new().with_prompts("", "query: ").with_max_tokens(5);
     let model = TransformerModel::load(&fixture(), &options).unwrap();
-    assert_eq!(model.max_tokens(), Some(2));
+    assert_eq!(model.max_tokens(), Some(1), "2 special tokens, 2 of the prompt");
     assert_eq!((model.identity().prompts.query.as_str(), model.identity().prompts.passage.as_str()), ("", "query: "));
     let other = load(&fixture()).unwrap();
     assert_ne!(model.identity().source_hash, other.identity().source_hash, "another limit gives other vectors");
     let error = TransformerModel::load(&fixture(), &ModelOptions::new().with_max_tokens(1)).unwrap_err();
     assert!(error.to_string().contains("`max_tokens`"), "{error}");
+}
+
+#[test]
+fn a_passage_of_max_tokens_is_whole_under_its_prompt() {
+    let folder = copy();
+    for include_prompt in [true, false] {
+        set(folder.path(), "1_Pooling/config.json", "include_prompt", json!(include_prompt));
+        // A prompt of 3 tokens for passages, and a longer one for queries, which says nothing of passages.
+        let options = ModelOptions::new().with_prompts("the cat sat on the mat: ", "alpine pass: ");
+        let model = TransformerModel::load(folder.path(), &options).unwrap();
+        assert_eq!(model.max_tokens(), Some(12 - 2 - 3));
+        let (full, longer) = (["cat"; 7].join(" "), ["cat"; 8].join(" "));
+        let embedded = model.embed(&[&full, &longer], TextKind::Passage, &Cancel::never()).unwrap();
+        assert_eq!(embedded.truncated, [false, true]);
+    }
+    let long = ModelOptions::new().with_prompts("", "the cat sat on the mat, the cat sat on the mat");
+    assert_eq!(TransformerModel::load(folder.path(), &long).unwrap().max_tokens(), Some(0), "a prompt leaves no room");
+}
+
+/// `encode_query` takes `query`; `encode_document` the first of `document`, `passage` and `corpus` that is there.
+#[test]
+fn prompts_are_chosen_as_sentence_transformers_does() {
+    let folder = copy();
+    let prompts = |prompts: Json, default: Json| {
+        let path = folder.path().join("config_sentence_transformers.json");
+        std::fs::write(path, json!({"prompts": prompts, "default_prompt_name": default}).to_string()).unwrap();
+        let Prompts { query, passage } = load(folder.path()).unwrap().identity.prompts;
+        (query, passage)
+    };
+    let pair = |query: &str, passage: &str| (query.to_owned(), passage.to_owned());
+    let none = Json::Null;
+    let all = json!({"corpus": "c: ", "passage": "p: ", "document": "d: ", "query": "q: "});
+    assert_eq!(prompts(all, none.clone()), pair("q: ", "d: "));
+    assert_eq!(prompts(json!({"corpus": "c: ", "passage": "p: "}), none.clone()), pair("", "p: "));
+    assert_eq!(prompts(json!({"corpus": "c: "}), none.clone()), pair("", "c: "));
+    assert_eq!(prompts(json!({"document": "", "passage": "p: "}), none.clone()), pair("", ""), "an empty one is one");
+    assert_eq!(prompts(json!({"document": null, "query": null}), none), pair("", ""));
+    assert_eq!(prompts(json!({"query": "q: "}), json!("query")), pair("q: ", ""), "the default is for neither side");
+}
+
+#[test]
+fn of_a_huge_text_only_the_front_is_tokenised() {
+    let model = load(&fixture()).unwrap();
+    let (words, front) = ("the cat sat ".repeat(200_000), "the cat sat ".repeat(20));
+    assert!(words.len() > 2 * MOST_BYTES && head(&words).len() <= MOST_BYTES);
+    let whole = model.tokenize(&words).unwrap();
+    assert_eq!((&whole.ids, whole.truncated), (&model.tokenize(&front).unwrap().ids, true));
+    // What the front leaves no token of is reported too.
+    let blanks = format!("the cat{}sat", " ".repeat(MOST_BYTES));
+    let cut = model.tokenize(&blanks).unwrap();
+    assert_eq!((&cut.ids, cut.truncated), (&model.tokenize("the cat").unwrap().ids, true));
+    let embedded = model.embed(&[&blanks, "the cat"], TextKind::Passage, &Cancel::never()).unwrap();
+    assert_eq!(embedded.truncated, [true, false]);
+}
+
+#[test]
+fn a_text_is_cut_between_words_or_else_between_characters() {
+    assert_eq!(head("the cat"), "the cat");
+    let full = "x".repeat(MOST_BYTES);
+    assert_eq!(head(&full).len(), MOST_BYTES);
+    let words = format!("{} word{}", &full[10..], "y".repeat(20));
+    assert_eq!(head(&words).len(), MOST_BYTES - 10);
+    let ideographs = "中".repeat(MOST_BYTES / 2);
+    assert_eq!(head(&ideographs).len(), MOST_BYTES / 3 * 3);
 }
 
 #[test]

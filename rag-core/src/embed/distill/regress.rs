@@ -106,8 +106,12 @@ fn add(to: &mut [f32], matrix: &[f32], factors: &[f64], sign: f64) {
     }
 }
 
+/// Eigenvalues below this share of the largest one are rounding errors: those of rows that span fewer dimensions.
+const NOISE: f64 = 1e-12;
+
 /// The rows on their `wanted` principal axes (uncentred), each axis scaled by `eigenvalue^(−1/4)`: half-way between the
-/// covariance as it is and a whitened one, so that the common directions do not drown the others.
+/// covariance as it is and a whitened one, so that the common directions do not drown the others. Axes past the rank of
+/// the rows stay as good as zero.
 pub(super) fn axes(matrix: &[f32], dimension: usize, wanted: usize) -> Result<Vec<f32>> {
     let rows = matrix.len() / dimension;
     let full = Mat::from_fn(rows, dimension, |i, j| f64::from(matrix[i * dimension + j]));
@@ -117,11 +121,12 @@ pub(super) fn axes(matrix: &[f32], dimension: usize, wanted: usize) -> Result<Ve
         .map_err(|error| Error::internal(format!("the principal axes were not found: {error:?}")))?;
     let (values, vectors) = (eigen.S(), eigen.U());
     // Ascending order; the last ones say most.
+    let least = (values[dimension - 1] * NOISE).max(f64::MIN_POSITIVE);
     let basis = Mat::from_fn(dimension, wanted, |i, j| {
         let axis = dimension - 1 - j;
         let largest =
             (0..dimension).map(|i| vectors[(i, axis)]).fold(0.0, |a: f64, b| if b.abs() > a.abs() { b } else { a });
-        let value = values[axis].max(f64::MIN_POSITIVE) / rows as f64;
+        let value = values[axis].max(least) / rows as f64;
         vectors[(i, axis)] * largest.signum() * value.powf(-0.25)
     });
     let turned = &full * &basis;
@@ -171,5 +176,23 @@ mod tests {
         for (found, wanted) in turned.iter().zip([3.0, -3.0, 3.0, 6.0]) {
             assert!((found - ratio * wanted).abs() < 0.05 * ratio, "{turned:?}");
         }
+    }
+
+    #[test]
+    fn axes_past_the_rank_stay_small() {
+        // Five rows that span three of eight dimensions: the third axis still counts, the others are rounding errors.
+        let basis = [[1.0f32, 0.3, -0.2, 0.9, 0.1, 0.7, -0.4, 0.6], [0.2, -0.8, 0.5, 0.1, 0.9, -0.3, 0.4, 0.7]];
+        let third = [0.3f32, 0.1, 0.8, -0.6, 0.2, 0.5, 0.9, -0.1];
+        let matrix: Vec<f32> = (0..5)
+            .flat_map(|i| (0..8).map(move |j| (i as f32, j)))
+            .map(|(i, j)| basis[0][j] * (i + 0.7) - basis[1][j] * (i * i - 2.3) + third[j] * (i % 2.0))
+            .collect();
+        let turned = axes(&matrix, 8, 8).unwrap();
+        let size = |axis: usize| turned.iter().skip(axis).step_by(8).map(|value| value.abs()).fold(0f32, f32::max);
+        assert!(size(2) > 0.01 * size(0), "{turned:?}");
+        for axis in 3..8 {
+            assert!(size(axis) < 1e-3 * size(0), "axis {axis}: {turned:?}");
+        }
+        assert_eq!(axes(&[0.0; 16], 8, 8).unwrap(), [0.0; 16], "no direction at all");
     }
 }
