@@ -100,6 +100,7 @@ impl<T: Into<Value>> From<Vec<T>> for Value {
 pub type Metadata = BTreeMap<String, Value>;
 
 /// About how many bytes metadata takes: names and texts as they are, every other value eight.
+#[cfg(feature = "engine")]
 pub(crate) fn metadata_bytes(metadata: &Metadata) -> usize {
     fn of(value: &Value) -> usize {
         match value {
@@ -205,7 +206,7 @@ impl Scope {
     }
 
     /// Refuses a filter that could not be evaluated: an error gives no documents, never unfiltered ones.
-    #[cfg_attr(not(feature = "engine"), allow(dead_code))]
+    #[cfg(feature = "engine")]
     pub(crate) fn validate(&self) -> Result<()> {
         self.filter.as_ref().map_or(Ok(()), Filter::validate)
     }

@@ -15,7 +15,7 @@ impl Inner {
         let Some(build) = writer.vectors.start_build() else { return };
         let (engine, closing, threads) = (Arc::downgrade(self), self.closing.clone(), self.config.runtime.threads);
         let thread = std::thread::Builder::new().name("rag-graph".to_owned()).spawn(move || {
-            let graph = run(build, threads, closing);
+            let graph = run(build, threads, &closing);
             if let Some(engine) = engine.upgrade() {
                 engine.install_graph(graph);
             }
@@ -41,7 +41,7 @@ impl Inner {
         // In a thread of its own, since the lock of the writers is held; see `Pool::run_apart`.
         let (threads, closing) = (self.config.runtime.threads, self.closing.clone());
         let thread = std::thread::Builder::new().name("rag-graph".to_owned());
-        let graph = match thread.spawn(move || run(build, threads, closing)) {
+        let graph = match thread.spawn(move || run(build, threads, &closing)) {
             Ok(thread) => thread.join().unwrap_or_else(|_| Err(Error::internal("building the graph failed"))),
             Err(error) => {
                 Err(Error::new(ErrorKind::ResourceExhausted, "no thread to build the graph in").with_source(error))
@@ -73,11 +73,11 @@ impl Inner {
 
 /// Builds in threads of its own: in those of the searches it would make them wait. A defect there is an error like others,
 /// so that the index learns that its build is over.
-fn run(build: HnswBuild, threads: usize, cancel: Cancel) -> Result<HnswGraph> {
+fn run(build: HnswBuild, threads: usize, cancel: &Cancel) -> Result<HnswGraph> {
     let name = |i| format!("rag-graph-{i}");
     let work = || match rayon::ThreadPoolBuilder::new().num_threads(threads).thread_name(name).build() {
-        Ok(pool) => pool.install(|| build.run(&cancel)),
-        Err(_) => build.run(&cancel),
+        Ok(pool) => pool.install(|| build.run(cancel)),
+        Err(_) => build.run(cancel),
     };
     catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| Err(Error::internal("building the graph failed")))
 }
