@@ -36,7 +36,7 @@ fn flat(c: &mut Criterion) {
             group.bench_function(BenchmarkId::new("int8 and re-scoring", k), |b| {
                 b.iter(|| {
                     let vector = next.next().unwrap_or_default();
-                    view.search(&VectorQuery { vector, k, allow: None, cancel: &cancel })
+                    view.search(&VectorQuery { vector, k, ef: None, allow: None, cancel: &cancel })
                 });
             });
         }

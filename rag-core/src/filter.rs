@@ -13,6 +13,7 @@
 //! are both RFC 3339 dates compare as moments in time. Values of different kinds are never equal and in no range.
 
 use std::cmp::Ordering;
+use std::collections::BTreeSet;
 
 use serde_json::{Map, Value as Json};
 
@@ -145,6 +146,17 @@ impl Filter {
             }
             Filter::And(filters) | Filter::Or(filters) => filters.iter().try_for_each(|f| f.validate_at(depth + 1)),
             Filter::Not(filter) => filter.validate_at(depth + 1),
+        }
+    }
+
+    /// The fields that it looks at, each once, in alphabetical order.
+    pub fn fields(&self) -> BTreeSet<&str> {
+        match self {
+            Filter::Eq(field, _) | Filter::In(field, _) | Filter::Range(field, _) | Filter::Exists(field) => {
+                BTreeSet::from([field.as_str()])
+            }
+            Filter::And(filters) | Filter::Or(filters) => filters.iter().flat_map(Filter::fields).collect(),
+            Filter::Not(filter) => filter.fields(),
         }
     }
 

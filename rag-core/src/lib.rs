@@ -12,6 +12,8 @@ pub mod filter;
 pub(crate) mod format;
 #[cfg(feature = "engine")]
 pub(crate) mod lexical;
+#[cfg_attr(not(feature = "engine"), allow(dead_code))]
+pub(crate) mod pool;
 #[cfg(feature = "engine")]
 pub(crate) mod store;
 pub mod telemetry;

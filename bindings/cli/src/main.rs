@@ -51,7 +51,8 @@ struct Setup {
 #[derive(Debug, Clone, Args)]
 struct Question {
     /// The words of the question.
-    text: String,
+    #[arg(required = true, value_name = "TEXT")]
+    text: Vec<String>,
     /// Number of hits.
     #[arg(short, long, default_value_t = 10)]
     k: usize,

@@ -51,7 +51,7 @@ pub fn fuzz_segment(bytes: &[u8]) {
 }
 
 fn search(view: &dyn VectorIndex, vector: &[f32], k: usize, allow: Option<&IdSet>) -> VectorHits {
-    view.search(&VectorQuery { vector, k, allow, cancel: &Cancel::never() }).expect("search")
+    view.search(&VectorQuery { vector, k, ef: None, allow, cancel: &Cancel::never() }).expect("search")
 }
 
 fn ids(hits: &VectorHits) -> Vec<(DocNum, u32)> {
@@ -159,7 +159,7 @@ fn arguments(make: Make<'_>) {
     let wrong: [(&[f32], usize); 6] =
         [(&[1.0, 0.0], 0), (&[1.0], 1), (&[1.0, 0.0, 0.0, 0.0], 1), (&[f32::NAN, 0.0], 1), (&[], 1), (&[1e30, 0.0], 1)];
     for (vector, k) in wrong {
-        let error = view.search(&VectorQuery { vector, k, allow: None, cancel: &cancel }).unwrap_err();
+        let error = view.search(&VectorQuery { vector, k, ef: None, allow: None, cancel: &cancel }).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::InvalidArgument, "{vector:?} {k}");
     }
     assert_eq!(search(view.as_ref(), &[1.0, 0.0], usize::MAX, None).hits.len(), 1, "k may exceed the index");
@@ -220,7 +220,7 @@ fn cancellation(make: Make<'_>) {
     let view = index.publish().unwrap();
     let cancel = Cancel::never();
     cancel.cancel();
-    let query = VectorQuery { vector: &[1.0, 0.0], k: 1, allow: None, cancel: &cancel };
+    let query = VectorQuery { vector: &[1.0, 0.0], k: 1, ef: None, allow: None, cancel: &cancel };
     assert_eq!(view.search(&query).unwrap_err().kind(), ErrorKind::Cancelled);
     let cancel = Cancel::after(std::time::Duration::ZERO);
     let query = VectorQuery { cancel: &cancel, ..query };

@@ -44,12 +44,6 @@ impl FlatView {
     pub(super) fn live_rows(&self) -> usize {
         self.live_rows
     }
-
-    /// The vectors of one document, row-major in the order of its chunks; empty when it has none.
-    #[cfg_attr(not(feature = "hnsw"), allow(dead_code))]
-    pub(super) fn vectors_of(&self, doc: DocNum) -> &[f32] {
-        self.slots.iter().find_map(|slot| slot.vectors_of(doc)).unwrap_or_default()
-    }
 }
 
 impl VectorIndex for FlatView {
@@ -69,6 +63,10 @@ impl VectorIndex for FlatView {
         &self.documents
     }
 
+    fn vectors_of(&self, doc: DocNum) -> &[f32] {
+        self.slots.iter().find_map(|slot| slot.vectors_of(doc)).unwrap_or_default()
+    }
+
     fn search(&self, query: &VectorQuery<'_>) -> Result<VectorHits> {
         check_query(query, self.dimension)?;
         check_length("vector", query.vector, self.dimension)?;
@@ -85,7 +83,7 @@ impl VectorIndex for FlatView {
 /// index.insert(8, &[0.0, 1.0])?;
 /// let view = index.publish()?;
 /// let cancel = rag_core::Cancel::never();
-/// let found = view.search(&VectorQuery { vector: &[0.0, 1.0], k: 2, allow: None, cancel: &cancel })?;
+/// let found = view.search(&VectorQuery { vector: &[0.0, 1.0], k: 2, ef: None, allow: None, cancel: &cancel })?;
 /// let ids: Vec<_> = found.hits.iter().map(|hit| (hit.chunk.doc(), hit.chunk.ordinal())).collect();
 /// assert_eq!(ids, [(8, 0), (7, 1)]);
 /// # Ok::<(), rag_core::Error>(())

@@ -198,7 +198,7 @@ impl HnswView {
         }
         // Half as many again, because distances in the graph are rounded in another way and dead points take room.
         let count = query.k + query.k / 2 + 16;
-        let ef = self.params.ef_search.max(count);
+        let ef = query.ef.unwrap_or(self.params.ef_search).max(count);
         let is_visible = |chunk: ChunkId| visible.contains(chunk.doc());
         let filter: Option<&dyn Fn(ChunkId) -> bool> = if filtered { Some(&is_visible) } else { None };
         let Ok((mut chunks, mut scanned)) = graph.graph.search(&unit, count, ef, filter) else { return Ok(None) };
@@ -253,6 +253,10 @@ impl VectorIndex for HnswView {
 
     fn documents(&self) -> &IdSet {
         self.flat.documents()
+    }
+
+    fn vectors_of(&self, doc: DocNum) -> &[f32] {
+        self.flat.vectors_of(doc)
     }
 
     fn search(&self, query: &VectorQuery<'_>) -> Result<VectorHits> {

@@ -7,6 +7,8 @@ mod flat;
 mod graph;
 #[cfg(feature = "hnsw")]
 mod hnsw;
+#[cfg(feature = "hnsw")]
+mod keyed;
 mod quantise;
 mod scan;
 mod segment;
@@ -17,6 +19,8 @@ use std::sync::Arc;
 pub use flat::{FlatIndex, Merged};
 #[cfg(feature = "hnsw")]
 pub use hnsw::{HnswBuild, HnswGraph, HnswIndex, HnswParams};
+#[cfg(feature = "hnsw")]
+pub use keyed::{KeyedIndex, KeyedOptions, KeyedQuery, Metric, Neighbours};
 pub use segment::{FlatSegment, SegmentBytes};
 
 use crate::error::{Error, Result};
@@ -44,6 +48,8 @@ pub struct VectorQuery<'a> {
     pub vector: &'a [f32],
     /// Number of chunks wanted, at least 1.
     pub k: usize,
+    /// Candidates of an approximate search; `None`: as many as the index was set up with.
+    pub ef: Option<usize>,
     /// Only chunks of these documents; `None`: all that the index holds.
     pub allow: Option<&'a IdSet>,
     /// Checked between blocks of work.
@@ -88,6 +94,9 @@ pub trait VectorIndex: Send + Sync + fmt::Debug {
 
     /// The documents whose vectors this view holds.
     fn documents(&self) -> &IdSet;
+
+    /// The vectors of one document, row-major in the order of its chunks; empty when it has none.
+    fn vectors_of(&self, doc: DocNum) -> &[f32];
 
     /// The `k` nearest chunks.
     ///

@@ -8,7 +8,7 @@ use std::path::Path;
 
 use rag_governance::Pooling;
 
-use super::candle::{TokenIds, pool};
+use super::candle::{BATCH_TOKENS, TokenIds, pool};
 use super::static_model::{Description, StaticModel, Table};
 use super::{Embedder, TransformerModel, normalize};
 use crate::error::{Error, ErrorKind, Result};
@@ -130,7 +130,7 @@ fn table(
     // What the teacher says of each piece alone, and of each synthetic text.
     let alone: Vec<TokenIds> = (0..vocabulary.len()).map(|row| vocabulary.framed(&[row])).collect();
     let mut prior = vec![0f32; vocabulary.len() * dimension];
-    teacher.outputs(&alone, cancel, |at, outputs| {
+    teacher.outputs(&alone, BATCH_TOKENS, cancel, |at, outputs| {
         put(&mut prior, dimension, at, &pool(outputs, dimension, Pooling::Cls, 0));
         told();
     })?;
@@ -169,7 +169,7 @@ fn targets(
 ) -> Result<Vec<f32>> {
     let (dimension, pooling) = (teacher.dimension(), teacher.identity().pooling);
     let mut targets = vec![0f32; texts.len() * dimension];
-    teacher.outputs(texts, cancel, |at, outputs| {
+    teacher.outputs(texts, BATCH_TOKENS, cancel, |at, outputs| {
         let mut target = pool(outputs, dimension, pooling, 0);
         normalize(&mut target);
         put(&mut targets, dimension, at, &target);

@@ -88,6 +88,24 @@ pub trait Embedder: Send + Sync + fmt::Debug {
     /// `Cancelled` or `DeadlineExceeded` by `cancel`, else what the model reports.
     fn embed(&self, texts: &[&str], kind: TextKind, cancel: &Cancel) -> Result<Embeddings>;
 
+    /// As [`Embedder::embed`], with about `batch_tokens` tokens going through the model at once where it computes in
+    /// batches; `None`: what suits the model. The vectors are the same but for the rounding of their last bits.
+    ///
+    /// # Errors
+    /// As [`Embedder::embed`]; `InvalidArgument` for 0.
+    fn embed_batched(
+        &self,
+        texts: &[&str],
+        kind: TextKind,
+        batch_tokens: Option<usize>,
+        cancel: &Cancel,
+    ) -> Result<Embeddings> {
+        if batch_tokens == Some(0) {
+            return Err(Error::invalid("`batch_tokens` is 0; give at least 1"));
+        }
+        self.embed(texts, kind, cancel)
+    }
+
     /// Weight of the dense run in the default fusion with this model, in `[0, 1]`; the lexical run has the rest.
     fn dense_weight(&self) -> f32 {
         0.5

@@ -39,8 +39,8 @@ pub struct SearchRequest {
     pub filter: Option<Filter>,
     /// Which retrievers answer.
     pub mode: Mode,
-    /// Read `text` as query syntax for the lexical retriever (`title:word`, `"a phrase"`, `+must`, `-not`) instead of
-    /// plain words.
+    /// Read `text` as query syntax (`title:word`, `"a phrase"`, `+must`, `-not`) instead of plain words. What `+` and
+    /// `-` say holds for both retrievers; everything else is for the lexical one to rank by.
     pub syntax: bool,
     /// The vector of the question, when the caller has it already; else the model makes it.
     pub vector: Option<Vec<f32>>,

@@ -7,12 +7,12 @@ use arc_swap::ArcSwap;
 
 use super::lock::Lock;
 use super::open::{Layout, Writer};
-use super::pool::Pool;
 use super::{Engine, Inner};
 use crate::config::EngineConfig;
 use crate::embed::{Embedder, StaticModel};
 use crate::error::Result;
 use crate::format::disk::Disk;
+use crate::pool::Pool;
 use crate::store::StoreCheck;
 use crate::telemetry::{NoTelemetry, Telemetry};
 use crate::types::Cancel;
@@ -118,7 +118,7 @@ impl EngineBuilder {
                 closing: Cancel::never(),
                 #[cfg(feature = "hnsw")]
                 building: Mutex::new(None),
-                _lock: lock,
+                lock,
             }),
         };
         #[cfg(feature = "hnsw")]

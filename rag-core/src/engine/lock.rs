@@ -3,13 +3,22 @@
 use std::fs::{File, TryLockError};
 use std::io::{Read, Write};
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::error::{Error, ErrorKind, Result};
 
-/// Held as long as the engine lives; the operating system frees it when the process ends, however it ends.
+/// Held as long as the engine lives; the operating system frees it when the process ends, however it ends, and with it the
+/// children that it forked.
+///
+/// A forked child has the same open file. The process that took the lock counts its commits in the last bytes of the file, where a
+/// child sees whether its view of the folder still holds.
 #[derive(Debug)]
 pub(crate) struct Lock {
-    _file: File,
+    file: File,
+    /// The process that took it.
+    process: u32,
+    /// Commits begun since, as this process knows.
+    commits: AtomicU64,
 }
 
 impl Lock {
@@ -35,16 +44,88 @@ impl Lock {
                 let holder = if holder.trim().is_empty() { "another process" } else { holder.trim() };
                 return Err(Error::new(
                     ErrorKind::Conflict,
-                    format!("{} is in use by {holder}; close it there or talk to its server", folder.display()),
+                    format!("{} is in use by {holder}; close it there, or wait until it is done", folder.display()),
                 ));
             }
             Err(TryLockError::Error(error)) => return Err(Error::io("lock", &path, error)),
         }
-        let holder = format!("process {} since {}\n", std::process::id(), jiff::Timestamp::now());
+        let process = std::process::id();
+        let holder = format!("process {process} since {}\n", jiff::Timestamp::now());
         // Only told to others; on a full disk the holder stays unknown and the lock holds all the same.
         let _ = file.set_len(0).and_then(|()| file.write_all(holder.as_bytes()));
-        Ok(Lock { _file: file })
+        Ok(Lock { file, process, commits: AtomicU64::new(0) })
     }
+
+    /// Whether this is the process that took the lock, and not one that it forked.
+    pub(crate) fn is_own(&self) -> bool {
+        std::process::id() == self.process
+    }
+
+    /// Refuses to change the folder in a forked child.
+    ///
+    /// # Errors
+    /// `Conflict`.
+    pub(crate) fn may_write(&self) -> Result<()> {
+        if self.is_own() {
+            return Ok(());
+        }
+        Err(Error::new(
+            ErrorKind::Conflict,
+            format!("this process was forked from process {}, which has the folder open: write there", self.process),
+        ))
+    }
+
+    /// Tells forked children that the folder is about to change.
+    pub(crate) fn count_commit(&self) {
+        let count = self.commits.fetch_add(1, Ordering::SeqCst) + 1;
+        // On a disk that is too full for these bytes nothing is committed either.
+        let _ = write_count(&self.file, count);
+    }
+
+    /// In a forked child: refuses once the parent has committed since the fork, for what the child knows of the folder may
+    /// then be overwritten.
+    ///
+    /// # Errors
+    /// `Conflict`.
+    pub(crate) fn may_read(&self) -> Result<()> {
+        if self.is_own() || read_count(&self.file) == Some(self.commits.load(Ordering::SeqCst)) {
+            return Ok(());
+        }
+        Err(Error::new(
+            ErrorKind::Conflict,
+            format!("process {} has changed the folder since this one was forked from it; fork again", self.process),
+        ))
+    }
+}
+
+/// Where the count lies in the file: behind any text.
+const COUNT_AT: u64 = 256;
+
+#[cfg(unix)]
+fn write_count(file: &File, count: u64) -> std::io::Result<()> {
+    std::os::unix::fs::FileExt::write_all_at(file, &count.to_le_bytes(), COUNT_AT)
+}
+
+/// `None` where nothing can be read. No count yet is none.
+#[cfg(unix)]
+fn read_count(file: &File) -> Option<u64> {
+    let mut bytes = [0; 8];
+    match std::os::unix::fs::FileExt::read_at(file, &mut bytes, COUNT_AT) {
+        Ok(0) => Some(0),
+        Ok(8) => Some(u64::from_le_bytes(bytes)),
+        _ => None,
+    }
+}
+
+/// Nothing forks there.
+#[cfg(not(unix))]
+fn write_count(_: &File, _: u64) -> std::io::Result<()> {
+    Ok(())
+}
+
+#[cfg(not(unix))]
+fn read_count(_: &File) -> Option<u64> {
+    None
 }
 
 #[cfg(test)]

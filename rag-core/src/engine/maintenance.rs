@@ -12,6 +12,7 @@ use crate::types::{Document, Scope};
 impl Inner {
     pub(super) fn get(&self, scope: &Scope, id: &str) -> Result<Option<StoredDocument>> {
         scope.validate()?;
+        self.lock.may_read()?;
         let snapshot = self.snapshot.load();
         let Some(doc) = snapshot.store.number(scope.tenant_name(), id)? else { return Ok(None) };
         let Some(record) = snapshot.store.record(doc)? else {

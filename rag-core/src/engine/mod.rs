@@ -9,7 +9,6 @@ mod ingest;
 mod lock;
 mod maintenance;
 mod open;
-mod pool;
 mod search;
 mod snapshot;
 mod stages;
@@ -34,11 +33,11 @@ pub use chunk::FORMAT_FIELD;
 use crate::config::EngineConfig;
 use crate::embed::Embedder;
 use crate::error::{Error, ErrorKind, Result};
+use crate::pool::Pool;
 use crate::telemetry::Telemetry;
 use crate::types::{Cancel, Document, Scope};
 use lock::Lock;
 use open::{Layout, Repairs, Writer};
-use pool::Pool;
 use snapshot::Snapshot;
 use stages::Stages;
 
@@ -85,7 +84,17 @@ struct Inner {
     /// The thread that builds a vector graph.
     #[cfg(feature = "hnsw")]
     building: Mutex<Option<std::thread::JoinHandle<()>>>,
-    _lock: Lock,
+    lock: Lock,
+}
+
+impl Drop for Engine {
+    /// In a forked child the threads of the engine do not exist, and waiting for them would never end: there nothing is
+    /// torn down but by the end of the process.
+    fn drop(&mut self) {
+        if !self.inner.lock.is_own() {
+            std::mem::forget(Arc::clone(&self.inner));
+        }
+    }
 }
 
 impl Drop for Inner {
@@ -142,6 +151,7 @@ impl Engine {
     /// Failures of the disk. The message says whether the commit stands.
     pub fn commit(&self) -> Result<u64> {
         let mut writer = self.inner.writer()?;
+        self.inner.lock.count_commit();
         let never = Cancel::never();
         if let Some(snapshot) = writer.commit(&Stages::new(&*self.inner.telemetry, &never))? {
             self.inner.snapshot.store(Arc::new(snapshot));
@@ -166,6 +176,14 @@ impl Engine {
     pub fn search(&self, scope: &Scope, request: &SearchRequest) -> Result<Answer> {
         request.validate()?;
         self.inner.search(scope, request, self.inner.depth(request))
+    }
+
+    /// Answers many questions, side by side on the engine's threads; the answers come in the order of the questions.
+    ///
+    /// # Errors
+    /// Those of the first question that fails, as [`Engine::search`].
+    pub fn search_many(&self, scope: &Scope, requests: &[SearchRequest]) -> Result<Vec<Answer>> {
+        self.inner.searching.map(requests, |request| self.search(scope, request)).into_iter().collect()
     }
 
     /// How the document `id` fares for a question: its explanation, or `None` when no retriever has it among its
@@ -239,6 +257,7 @@ impl Engine {
 
 impl Inner {
     fn writer(&self) -> Result<MutexGuard<'_, Writer>> {
+        self.lock.may_write()?;
         self.writer.lock().map_err(|_| {
             Error::internal("an earlier write ended in a defect of this software; open the folder again to go on")
         })

@@ -34,6 +34,7 @@ impl Layout {
             lexical: folder.join("lexical"),
             vectors: folder.join("vectors"),
         };
+        refuse_foreign(folder)?;
         let is_new = !folder.exists();
         for path in [folder, &layout.lexical, &layout.vectors] {
             std::fs::create_dir_all(path).map_err(|error| Error::io("create the folder", path, error))?;
@@ -316,6 +317,25 @@ impl Writer {
             self.manifest = Some(manifest);
         }
         Ok(())
+    }
+}
+
+/// A folder that holds files of somebody else's and none of ours was hardly meant. Hidden files are let pass.
+fn refuse_foreign(folder: &Path) -> Result<()> {
+    if folder.exists() && !folder.is_dir() {
+        return Err(Error::invalid(format!("{} is a file; give a folder for the data", folder.display())));
+    }
+    let names: Vec<_> =
+        std::fs::read_dir(folder).into_iter().flatten().flatten().map(|file| file.file_name()).collect();
+    let is_ours =
+        ["LOCK", "MANIFEST", "store.redb", "store.unfinished"].iter().any(|ours| names.iter().any(|name| name == ours));
+    match names.iter().find(|name| !name.as_encoded_bytes().starts_with(b".")) {
+        Some(name) if !is_ours => Err(Error::invalid(format!(
+            "{} holds other files ({}) and no data of this software; give a folder of its own",
+            folder.display(),
+            name.display()
+        ))),
+        _ => Ok(()),
     }
 }
 

@@ -33,9 +33,10 @@ impl Inner {
     }
 
     pub(super) fn search(&self, scope: &Scope, request: &SearchRequest, depth: usize) -> Result<Answer> {
+        self.lock.may_read()?;
         let stages = Stages::new(&*self.telemetry, &request.cancel);
         let snapshot = self.snapshot.load_full();
-        let visible = stages.run(Stage::Authorise, || snapshot.visible(scope, request.filter.as_ref()))?;
+        let visible = stages.run(Stage::Authorise, || visible(&snapshot, scope, request))?;
         let vector = stages.run(Stage::Embed, || self.query_vector(request))?;
 
         let mut plan = None;
@@ -44,7 +45,7 @@ impl Inner {
             || stages.run(Stage::Lexical, || lexical(&snapshot, &visible, depth, request)),
         );
         let (dense, lexical) = (dense?, lexical?);
-        let mut degraded = Vec::new();
+        let mut degraded = snapshot.unknown_fields(scope, request.filter.as_ref(), &visible)?;
         if request.mode != Mode::Lexical && vector.is_none() {
             degraded.push("dense: the model knows no word of the query".to_owned());
         }
@@ -60,6 +61,7 @@ impl Inner {
         let (fusion, pool) = stages.run(Stage::Fuse, || self.fuse(request.mode, &runs))?;
         let hits =
             stages.run(Stage::Hydrate, || hydrate(&snapshot, &visible, scope, request, &fusion, &runs, &pool))?;
+        self.lock.may_read()?;
         Ok(Answer {
             hits,
             commit_seq: snapshot.seq,
@@ -97,7 +99,7 @@ impl Inner {
         let Some(vector) = vector else { return Ok(None) };
         let mut plan = "";
         let retrieved = collapse(DENSE, depth, |k| {
-            let query = VectorQuery { vector, k, allow: visible.allow(), cancel: &request.cancel };
+            let query = VectorQuery { vector, k, ef: None, allow: visible.allow(), cancel: &request.cancel };
             let found = self.searching.run(|| snapshot.vectors.search(&query))?;
             plan = found.plan;
             Ok(found.hits.into_iter().map(|hit| (hit.chunk, hit.score)).collect())
@@ -124,6 +126,17 @@ impl Inner {
         let pool = fuse(&weighted, method, usize::MAX).map_err(fusion_error)?;
         Ok((Fusion { name, weights: weighted.iter().map(|run| run.weight).collect() }, pool))
     }
+}
+
+/// What the scope and the filter let through and, in query syntax, the clauses with `+` and `-`: these hold for both
+/// retrievers.
+fn visible(snapshot: &Snapshot, scope: &Scope, request: &SearchRequest) -> Result<Visible> {
+    let visible = snapshot.visible(scope, request.filter.as_ref())?;
+    if !request.syntax {
+        return Ok(visible);
+    }
+    let required = snapshot.lexical.required(&TextQuery::Syntax(request.text.clone()))?;
+    Ok(required.map_or_else(|| visible.clone(), |required| visible.narrowed(&required)))
 }
 
 /// How the pool was made, for explanations.

@@ -19,7 +19,7 @@ pub(super) struct Snapshot {
 }
 
 /// The documents that a call may see.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Visible {
     set: IdSet,
     /// Whether every document that the indexes hold is visible, so that nothing has to be checked.
@@ -29,6 +29,11 @@ pub(super) struct Visible {
 impl Visible {
     pub(super) fn len(&self) -> u64 {
         self.set.len()
+    }
+
+    /// Those of them that are in `set`.
+    pub(super) fn narrowed(&self, set: &IdSet) -> Visible {
+        Visible { set: self.set.intersection(set), everything: false }
     }
 
     pub(super) fn contains(&self, doc: crate::types::DocNum) -> bool {
@@ -52,5 +57,24 @@ impl Snapshot {
         // The indexes of a snapshot hold exactly the live documents, so a set as large as theirs is theirs.
         let everything = set.len() == self.live.all.len();
         Ok(Visible { set, everything })
+    }
+
+    /// Where a filter lets nothing through: its fields that no document of the tenant has, as notes for the caller, who
+    /// may have mistyped them.
+    pub(super) fn unknown_fields(
+        &self,
+        scope: &Scope,
+        filter: Option<&Filter>,
+        visible: &Visible,
+    ) -> Result<Vec<String>> {
+        let Some(filter) = filter.filter(|_| visible.len() == 0) else { return Ok(Vec::new()) };
+        let mut notes = Vec::new();
+        for field in filter.fields() {
+            let having = self.visible(scope, Some(&Filter::Exists(field.to_owned())))?;
+            if having.len() == 0 {
+                notes.push(format!("everything: no document has the field `{field}` of the filter"));
+            }
+        }
+        Ok(notes)
     }
 }

@@ -17,12 +17,10 @@
 #[cfg(feature = "engine")]
 pub(crate) mod codec;
 // Failing disks are for tests.
-#[cfg(feature = "engine")]
 #[cfg_attr(not(feature = "testing"), allow(dead_code, unreachable_pub))]
 pub(crate) mod disk;
 #[cfg(feature = "engine")]
 pub(crate) mod manifest;
-#[cfg(feature = "engine")]
 pub(crate) mod mmap;
 
 use xxhash_rust::xxh3::xxh3_64;
@@ -43,13 +41,15 @@ pub(crate) enum FileKind {
     Model = 3,
     /// The lists of segments and files of the lexical index.
     LexicalMeta = 4,
+    /// Vectors of an index on its own.
+    Vectors = 5,
 }
 
 impl FileKind {
     fn codec(self) -> u8 {
         match self {
             FileKind::Manifest | FileKind::LexicalMeta => 1,
-            FileKind::Segment | FileKind::Model => 0,
+            FileKind::Segment | FileKind::Model | FileKind::Vectors => 0,
         }
     }
 }
@@ -69,7 +69,6 @@ pub(crate) fn header(kind: FileKind, length: u64, checksum: u64) -> [u8; HEADER]
 }
 
 /// The checksum that the header of a checked `file` states for its payload.
-#[cfg(feature = "engine")]
 fn stated_checksum(file: &[u8]) -> u64 {
     file.get(24..).and_then(|rest| rest.first_chunk()).map_or(0, |bytes| u64::from_le_bytes(*bytes))
 }

@@ -10,7 +10,7 @@ use tantivy::{DocId, DocSet, SegmentReader, TERMINATED, Term};
 use super::guarded;
 use super::query::{Clause, TextQuery};
 use super::schema::{CHUNK, DOC};
-use super::view::LexicalView;
+use super::view::{LexicalView, Numbers, to_set};
 use crate::error::Result;
 use crate::types::{Cancel, ChunkId, IdSet};
 
@@ -53,6 +53,46 @@ impl LexicalView {
         hits.sort_unstable_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
         hits.truncate(k);
         Ok(hits)
+    }
+
+    /// The documents that the clauses with `+` and `-` leave: some chunk has all of the former, none has any of the latter.
+    /// `None` where there is no such clause.
+    ///
+    /// # Errors
+    /// As [`LexicalView::search`].
+    pub(crate) fn required(&self, query: &TextQuery) -> Result<Option<IdSet>> {
+        let clauses = query.clauses(&self.fields, &self.analyser)?;
+        let of = |wanted: Occur| {
+            let marked = clauses.iter().filter(move |clause| clause.occur == wanted);
+            marked.map(|clause| (wanted, clause.query.box_clone())).collect::<Vec<_>>()
+        };
+        let (with, mut without) = (of(Occur::Must), of(Occur::MustNot));
+        if with.is_empty() && without.is_empty() {
+            return Ok(None);
+        }
+        for (occur, _) in &mut without {
+            *occur = Occur::Should;
+        }
+        guarded("search the lexical index", || {
+            let mut left = if with.is_empty() { None } else { Some(self.matching(&BooleanQuery::new(with))?) };
+            if !without.is_empty() {
+                let excluded = self.matching(&BooleanQuery::new(without))?;
+                let all = left.take().map_or_else(|| self.all_documents(), Ok)?;
+                left = Some(all.difference(&excluded));
+            }
+            Ok(left)
+        })
+    }
+
+    /// The documents of which a chunk matches.
+    fn matching(&self, query: &BooleanQuery) -> tantivy::Result<IdSet> {
+        let weight = query.weight(EnableScoring::enabled_from_searcher(&self.searcher))?;
+        let mut docs = Vec::new();
+        for segment in self.searcher.segment_readers() {
+            let numbers = Numbers::of(segment)?;
+            weight.for_each_no_score(segment, &mut |entries| numbers.of_live(entries, &mut docs))?;
+        }
+        Ok(to_set(docs))
     }
 
     /// Scores every chunk of few documents.

@@ -52,15 +52,17 @@ impl LexicalView {
         if let Some(live) = self.live.get() {
             return Ok(live);
         }
-        let live = guarded("read the lexical index", || {
-            let mut docs = Vec::new();
-            for segment in self.searcher.segment_readers() {
-                let column = segment.fast_fields().u64(DOC)?;
-                docs.extend(segment.doc_ids_alive().filter_map(|entry| column.first(entry)));
-            }
-            Ok(to_set(docs))
-        })?;
+        let live = guarded("read the lexical index", || self.all_documents())?;
         Ok(self.live.get_or_init(|| live))
+    }
+
+    pub(super) fn all_documents(&self) -> tantivy::Result<IdSet> {
+        let mut docs = Vec::new();
+        for segment in self.searcher.segment_readers() {
+            let column = segment.fast_fields().u64(DOC)?;
+            docs.extend(segment.doc_ids_alive().filter_map(|entry| column.first(entry)));
+        }
+        Ok(to_set(docs))
     }
 
     /// Documents of one tenant.

@@ -35,7 +35,7 @@ impl Gain {
 
 /// A metric of one ranking, in `[0, 1]`, higher is better. `k`: only the first `k` documents are looked at; `None`: all.
 ///
-/// Written `ndcg@10`, `ndcg_exp@10`, `map`, `map@100`, `mrr@10`, `p@10`, `recall@100`, `success@5`, `judged@10`, in any
+/// Written `ndcg@10`, `ndcg_exp@10`, `map`, `map@100`, `mrr@10`, `p@10` (or `precision@10`), `recall@100`, `success@5`, `judged@10`, in any
 /// case; also so in serialised form.
 #[non_exhaustive]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -135,7 +135,7 @@ impl FromStr for Metric {
             "ndcg_exp" => Metric::Ndcg { k, gain: Gain::Exponential },
             "map" => Metric::Map { k },
             "mrr" => Metric::Mrr { k },
-            "p" => Metric::Precision { k },
+            "p" | "precision" => Metric::Precision { k },
             "recall" => Metric::Recall { k },
             "success" => Metric::Success { k },
             "judged" => Metric::Judged { k },

@@ -12,12 +12,8 @@ use super::search::render;
 use crate::readers::{self, ReadOptions};
 use crate::ui::{Output, colour, exit, plain};
 
-const QUESTIONS: [&str; 4] = [
-    "how do the retrievers' scores become one ranking",
-    "what happens when the process is killed during a commit",
-    "which files may contain unsafe code",
-    "metadata filter language",
-];
+/// One a line; in a file that the demo does not index, so that a question does not find itself.
+const QUESTIONS: &str = include_str!("demo.questions");
 
 pub(crate) fn run(output: Output, path: &Path) -> Result<u8> {
     let folder = super::temporary_folder()?;
@@ -28,7 +24,7 @@ pub(crate) fn run(output: Output, path: &Path) -> Result<u8> {
     let report = index::fill(output, &engine, &scope, reader)?.report;
     let seconds = start.elapsed().as_secs_f32();
     output.line(format!("{} files, {} chunks indexed in {seconds:.1} s", report.added, report.chunks))?;
-    for question in QUESTIONS {
+    for question in QUESTIONS.lines() {
         ask(output, &engine, &scope, question)?;
     }
     if std::io::stdin().is_terminal() && std::io::stdout().is_terminal() {

@@ -1,6 +1,6 @@
 //! `rag index`.
 
-use std::path::Path;
+use std::path::{Component, Path};
 
 use anyhow::Result;
 use rag_core::engine::UpsertReport;
@@ -26,7 +26,7 @@ pub(crate) fn run(
     follow_links: bool,
 ) -> Result<u8> {
     let scope = data.scope()?;
-    let options = ReadOptions { text_field, follow_links, ..ReadOptions::default() };
+    let options = ReadOptions { text_field, follow_links, prefix: prefix_of(path), ..ReadOptions::default() };
     let reader = readers::read(path, options)?; // a wrong path is told before a data folder is made
     check_apart(path, &data.data)?;
     let engine = data.setup.builder()?.open(&data.data)?;
@@ -49,6 +49,18 @@ pub(crate) fn run(
         )
     })?;
     Ok(if failed > 0 { exit::SOME_SKIPPED } else { exit::OK })
+}
+
+/// Ids are paths as they were named: files of the same name in two folders are two documents, and one that is indexed
+/// through a folder or the folder above it is one.
+fn prefix_of(root: &Path) -> String {
+    let folder = if root.is_dir() { Some(root) } else { root.parent() };
+    let parts = folder.into_iter().flat_map(Path::components).filter_map(|part| match part {
+        Component::CurDir => None,
+        Component::RootDir => Some(String::new()),
+        other => Some(other.as_os_str().to_string_lossy().into_owned()),
+    });
+    parts.map(|part| part + "/").collect()
 }
 
 /// A folder of documents that is the data folder too would be read and left out at once.

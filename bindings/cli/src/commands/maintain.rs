@@ -31,7 +31,12 @@ pub(crate) fn stats(output: Output, data: &Data) -> Result<u8> {
                     "bytes",
                     format!(
                         "store {}, lexical {}, vectors {}",
-                        stats.bytes.store, stats.bytes.lexical, stats.bytes.vectors
+                        stats.bytes.store,
+                        stats.bytes.lexical,
+                        match stats.bytes.vectors {
+                            0 => "in memory".to_owned(),
+                            bytes => bytes.to_string(),
+                        }
                     ),
                 ),
             ],

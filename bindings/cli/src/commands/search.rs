@@ -13,7 +13,7 @@ const SHOWN: usize = 240;
 
 impl Question {
     fn request(&self) -> Result<SearchRequest> {
-        let mut request = SearchRequest::new(&self.text, self.k).with_mode(match self.mode.as_str() {
+        let mut request = SearchRequest::new(self.text.join(" "), self.k).with_mode(match self.mode.as_str() {
             "dense" => Mode::Dense,
             "lexical" => Mode::Lexical,
             _ => Mode::Hybrid,

@@ -9,7 +9,7 @@
 //!
 //! | kind | files | documents | id |
 //! |---|---|---|---|
-//! | text, code | `.txt`, sources, well-known names such as `README` | one a file | path below the root, with `/` |
+//! | text, code | `.txt`, sources, well-known names such as `README` | one a file | path below the root, with `/`, after [`ReadOptions::prefix`] |
 //! | markdown | `.md` | one a file | the same |
 //! | html, pdf | `.html`, `.pdf` (features `html`, `pdf`) | one a file | the same |
 //! | jsonl | `.jsonl`, `.ndjson` | one a line | field `_id`, `id` or `doc_id`, else `path#line` |
@@ -50,6 +50,8 @@ pub(crate) struct ReadOptions {
     pub(crate) text_field: Option<String>,
     /// Whether symbolic links are followed. A link to a folder that contains it is reported, not followed.
     pub(crate) follow_links: bool,
+    /// Put before the path below the root in ids, so that those of different roots stay apart.
+    pub(crate) prefix: String,
     /// Largest plain file, and largest single record, in bytes.
     pub(crate) max_bytes: u64,
 }
@@ -57,7 +59,7 @@ pub(crate) struct ReadOptions {
 impl Default for ReadOptions {
     /// Links are not followed; 256 MiB a file or record.
     fn default() -> Self {
-        ReadOptions { text_field: None, follow_links: false, max_bytes: 256 << 20 }
+        ReadOptions { text_field: None, follow_links: false, prefix: String::new(), max_bytes: 256 << 20 }
     }
 }
 
@@ -130,7 +132,7 @@ pub(crate) fn read(root: &Path, options: ReadOptions) -> rag_core::Result<Reader
     if !metadata.is_dir() {
         check_file(root, &metadata)?;
     }
-    let files = walk::Files::new(root, metadata.is_dir(), options.follow_links, None);
+    let files = walk::Files::new(root, metadata.is_dir(), &options, None);
     Ok(Reader { root: root.to_owned(), files, options, current: None, report: ReadReport::default() })
 }
 
@@ -157,7 +159,7 @@ impl Reader {
     /// `NotFound` or `PermissionDenied` if the folder cannot be looked at.
     pub(crate) fn without(mut self, folder: &Path) -> rag_core::Result<Reader> {
         let left_out = folder.canonicalize().map_err(|source| Error::io("read", folder, source))?;
-        self.files = walk::Files::new(&self.root, self.root.is_dir(), self.options.follow_links, Some(left_out));
+        self.files = walk::Files::new(&self.root, self.root.is_dir(), &self.options, Some(left_out));
         Ok(self)
     }
 

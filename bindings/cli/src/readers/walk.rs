@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use ignore::{DirEntry, Walk, WalkBuilder};
 
+use super::ReadOptions;
 use super::problem::{Problem, Skipped};
 
 /// A regular file to be read.
@@ -11,7 +12,7 @@ use super::problem::{Problem, Skipped};
 pub(crate) struct Found {
     /// Where it is.
     pub(crate) path: PathBuf,
-    /// Its path below the root, with `/` on every system; the file name if it is the root.
+    /// The prefix, and its path below the root, with `/` on every system; the file name if it is the root.
     pub(crate) id: String,
     /// Whether the caller named this very file.
     pub(crate) is_root: bool,
@@ -21,19 +22,21 @@ pub(crate) struct Found {
 pub(crate) struct Files {
     root: PathBuf,
     root_is_folder: bool,
+    prefix: String,
     walk: Walk,
 }
 
 impl Files {
-    /// Hidden files and whatever `.gitignore` and `.ignore` name (in a Git repository or not) are left out, and so is the
-    /// folder with the canonical path `left_out`, but never the root itself.
-    pub(crate) fn new(root: &Path, root_is_folder: bool, follow_links: bool, left_out: Option<PathBuf>) -> Self {
+    /// Hidden files and whatever `.gitignore` and `.ignore` name (in a Git repository or not) are left out, and so are data
+    /// folders of this software and the folder with the canonical path `left_out`, but never the root itself.
+    pub(crate) fn new(root: &Path, root_is_folder: bool, options: &ReadOptions, left_out: Option<PathBuf>) -> Self {
         let mut walk = WalkBuilder::new(root);
-        walk.follow_links(follow_links).require_git(false).git_global(false).sort_by_file_name(Ord::cmp);
-        if let Some(left_out) = left_out {
-            walk.filter_entry(move |entry| !is_folder(entry, &left_out));
-        }
-        Files { root: root.to_owned(), root_is_folder, walk: walk.build() }
+        walk.follow_links(options.follow_links).require_git(false).git_global(false).sort_by_file_name(Ord::cmp);
+        walk.filter_entry(move |entry| {
+            let is_data = || entry.depth() > 0 && entry.path().join("store.redb").is_file();
+            !is_data() && !left_out.as_ref().is_some_and(|left_out| is_folder(entry, left_out))
+        });
+        Files { root: root.to_owned(), root_is_folder, prefix: options.prefix.clone(), walk: walk.build() }
     }
 
     /// What to do with one entry; `None` for folders.
@@ -61,7 +64,7 @@ impl Files {
             _ => Path::new(path.file_name()?),
         };
         let parts: Option<Vec<&str>> = below.iter().map(|part| part.to_str()).collect();
-        Some(parts?.join("/"))
+        Some([self.prefix.as_str(), &parts?.join("/")].concat())
     }
 }
 

@@ -76,7 +76,7 @@ fn assert_exact(view: &dyn VectorIndex, base: &[f32], queries: &[f32]) {
     let cancel = Cancel::never();
     for vector in queries.chunks_exact(view.dimension()) {
         for k in [1, 10, 100] {
-            let found = view.search(&VectorQuery { vector, k, allow: None, cancel: &cancel }).unwrap();
+            let found = view.search(&VectorQuery { vector, k, ef: None, allow: None, cancel: &cancel }).unwrap();
             let found: Vec<_> = found.hits.iter().map(|hit| (hit.chunk.doc(), hit.score)).collect();
             assert_eq!(found, brute_force(base, vector, k));
         }
@@ -163,7 +163,7 @@ fn sealing_counts_compacts_and_reopens() {
     assert_eq!((index.unsealed_len(), index.dead_len(), index.live_len()), (0, 1, 4999));
     assert!(!index.seal_wanted() && index.merged(false).is_none());
     let after = index.publish().unwrap();
-    let query = VectorQuery { vector: &[0.5; 4], k: 50, allow: None, cancel: &Cancel::never() };
+    let query = VectorQuery { vector: &[0.5; 4], k: 50, ef: None, allow: None, cancel: &Cancel::never() };
     assert_eq!(before.search(&query).unwrap().hits, after.search(&query).unwrap().hits);
 
     let compact = index.merged(true).unwrap();
@@ -213,7 +213,7 @@ fn the_later_of_two_segments_with_one_document_counts() {
     let segment = |value: f32| FlatSegment::build(1, [(ChunkId::new(3, 0), [value].as_slice())].into_iter());
     let segments = vec![("old".to_owned(), segment(0.25)), ("new".to_owned(), segment(0.75))];
     let mut index = FlatIndex::open(1, segments).unwrap();
-    let query = VectorQuery { vector: &[1.0], k: 5, allow: None, cancel: &Cancel::never() };
+    let query = VectorQuery { vector: &[1.0], k: 5, ef: None, allow: None, cancel: &Cancel::never() };
     let hits = index.publish().unwrap().search(&query).unwrap().hits;
     assert_eq!(hits.iter().map(|hit| hit.score).collect::<Vec<_>>(), [0.75]);
     assert_eq!(FlatIndex::open(2, vec![("x".to_owned(), segment(1.0))]).unwrap_err().kind(), ErrorKind::Corruption);
@@ -226,7 +226,7 @@ fn plans_name_the_filter_only_when_it_excludes_something() {
     let view = index.publish().unwrap();
     let plan = |allow: &[u64]| {
         let allow = allow.iter().copied().collect();
-        let query = VectorQuery { vector: &[1.0], k: 1, allow: Some(&allow), cancel: &Cancel::never() };
+        let query = VectorQuery { vector: &[1.0], k: 1, ef: None, allow: Some(&allow), cancel: &Cancel::never() };
         let found = view.search(&query).unwrap();
         (found.plan, found.scanned)
     };

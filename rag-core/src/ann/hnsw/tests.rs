@@ -20,7 +20,7 @@ fn filled(rows: u64) -> (HnswIndex, Vec<Vec<f32>>) {
 }
 
 fn search(view: &dyn VectorIndex, vector: &[f32], k: usize, allow: Option<&IdSet>) -> VectorHits {
-    view.search(&VectorQuery { vector, k, allow, cancel: &Cancel::never() }).unwrap()
+    view.search(&VectorQuery { vector, k, ef: None, allow, cancel: &Cancel::never() }).unwrap()
 }
 
 /// Recall at 10 of a view against the exact scan of the same index.

@@ -19,7 +19,7 @@ use folder::ModelFolder;
 pub(crate) use pooling::pool;
 
 /// Tokens of one batch, padding included: enough for the matrix kernels, little enough for the caches.
-const BATCH_TOKENS: usize = 2048;
+pub(crate) const BATCH_TOKENS: usize = 2048;
 
 /// Bytes of a text that are tokenised: some hundred for each token that any model here has room for, in a text of words.
 const MOST_BYTES: usize = 1 << 20;
@@ -182,11 +182,12 @@ impl TransformerModel {
     pub(crate) fn outputs(
         &self,
         texts: &[TokenIds],
+        batch_tokens: usize,
         cancel: &Cancel,
         mut each: impl FnMut(usize, &[f32]),
     ) -> Result<()> {
         let dimension = self.identity.dimension;
-        for batch in batches(texts) {
+        for batch in batches(texts, batch_tokens) {
             cancel.check()?;
             let longest = batch.iter().map(|&at| texts[at].ids.len()).max().unwrap_or(0);
             let outputs = self.run(texts, &batch, longest).map_err(|error| {
@@ -232,6 +233,20 @@ impl Embedder for TransformerModel {
     }
 
     fn embed(&self, texts: &[&str], kind: TextKind, cancel: &Cancel) -> Result<Embeddings> {
+        self.embed_batched(texts, kind, None, cancel)
+    }
+
+    fn embed_batched(
+        &self,
+        texts: &[&str],
+        kind: TextKind,
+        batch_tokens: Option<usize>,
+        cancel: &Cancel,
+    ) -> Result<Embeddings> {
+        let batch_tokens = batch_tokens.unwrap_or(BATCH_TOKENS);
+        if batch_tokens == 0 {
+            return Err(Error::invalid("`batch_tokens` is 0; give at least 1"));
+        }
         let dimension = self.identity.dimension;
         let (prompt, prompt_tokens) = match kind {
             TextKind::Query => (&self.identity.prompts.query, self.prompt_tokens.query),
@@ -244,7 +259,7 @@ impl Embedder for TransformerModel {
         };
         let tokens = texts.par_iter().map(tokenize).collect::<Result<Vec<TokenIds>>>()?;
         let mut vectors = vec![0f32; texts.len() * dimension];
-        self.outputs(&tokens, cancel, |at, outputs| {
+        self.outputs(&tokens, batch_tokens, cancel, |at, outputs| {
             let mut vector = pool(outputs, dimension, self.identity.pooling, skip);
             normalize(&mut vector);
             if let Some(row) = vectors.get_mut(at * dimension..(at + 1) * dimension) {
@@ -273,14 +288,14 @@ fn head(text: &str) -> &str {
     }
 }
 
-/// Positions of the texts, longest first, in groups of at most [`BATCH_TOKENS`] tokens with the padding.
-fn batches(texts: &[TokenIds]) -> Vec<Vec<usize>> {
+/// Positions of the texts, longest first, in groups of at most `batch_tokens` tokens with the padding, or of one text.
+fn batches(texts: &[TokenIds], batch_tokens: usize) -> Vec<Vec<usize>> {
     let mut order: Vec<usize> = (0..texts.len()).filter(|&at| !texts[at].ids.is_empty()).collect();
     order.sort_by_key(|&at| (std::cmp::Reverse(texts[at].ids.len()), at));
     let mut batches: Vec<Vec<usize>> = Vec::new();
     for at in order {
         match batches.last_mut() {
-            Some(batch) if (batch.len() + 1) * texts[batch[0]].ids.len() <= BATCH_TOKENS => batch.push(at),
+            Some(batch) if (batch.len() + 1) * texts[batch[0]].ids.len() <= batch_tokens => batch.push(at),
             _ => batches.push(vec![at]),
         }
     }

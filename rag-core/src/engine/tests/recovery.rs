@@ -131,3 +131,54 @@ fn long_titles_and_heavy_metadata_are_refused_by_name() {
     let heavy = Document::new("a", "text").with_metadata("note", vec!["n".repeat(5000), "n".repeat(5000)]);
     assert!(refused(heavy).contains("`metadata` have"));
 }
+
+#[test]
+fn what_the_syntax_requires_and_excludes_holds_for_both_retrievers() {
+    let folder = tempfile::tempdir().unwrap();
+    let engine = open(folder.path());
+    put(&engine, &[("cats", "cats sleep long"), ("dogs", "dogs sleep short"), ("birds", "birds wake early")]);
+    let scope = Scope::default();
+    for mode in [Mode::Hybrid, Mode::Dense, Mode::Lexical] {
+        let find = |text: &str| {
+            let answer = engine.search(&scope, &SearchRequest::new(text, 10).with_mode(mode).with_syntax()).unwrap();
+            let mut found: Vec<String> = answer.hits.into_iter().map(|hit| hit.id).collect();
+            found.sort();
+            found
+        };
+        assert!(!find("sleep -cats").contains(&"cats".to_owned()), "{mode:?}");
+        assert_eq!(find("+dogs sleep"), ["dogs"], "{mode:?}");
+        assert_eq!(find("+\"sleep short\""), ["dogs"], "{mode:?}");
+        assert!(find("+dogs +cats").is_empty(), "{mode:?}");
+    }
+}
+
+#[test]
+fn a_filter_on_a_field_that_nothing_has_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let engine = open(folder.path());
+    engine.upsert(&Scope::default(), vec![Document::new("a", "text").with_metadata("lang", "en")]).unwrap();
+    engine.commit().unwrap();
+    let notes = |field: &str| {
+        let request = SearchRequest::new("text", 1).with_filter(Filter::eq(field, "de"));
+        engine.search(&Scope::default(), &request).unwrap().degraded
+    };
+    assert_eq!(notes("lang"), Vec::<String>::new());
+    assert_eq!(notes("lng"), ["everything: no document has the field `lng` of the filter"]);
+}
+
+#[test]
+fn a_folder_of_other_files_is_refused_and_left_as_it_was() {
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join(".gitkeep"), "").unwrap();
+    drop(open(folder.path()));
+    let other = tempfile::tempdir().unwrap();
+    std::fs::write(other.path().join("main.rs"), "").unwrap();
+    let refused = |path: &Path| {
+        let error = Engine::builder().embedder(Arc::new(WordEmbedder::new(4))).open(path).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::InvalidArgument);
+        error.to_string()
+    };
+    assert!(refused(other.path()).contains("holds other files (main.rs)"));
+    assert_eq!(std::fs::read_dir(other.path()).unwrap().count(), 1);
+    assert!(refused(&other.path().join("main.rs")).contains("is a file"));
+}

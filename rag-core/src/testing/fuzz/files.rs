@@ -88,7 +88,7 @@ fn search(segment: FlatSegment) {
     let view = index.publish().unwrap();
     let allow = view.documents().iter().take(2).collect();
     for allow in [None, Some(&allow)] {
-        let query = VectorQuery { vector: &query, k: 3, allow, cancel: &Cancel::never() };
+        let query = VectorQuery { vector: &query, k: 3, ef: None, allow, cancel: &Cancel::never() };
         assert!(view.search(&query).unwrap().hits.len() <= rows);
     }
     if let Some(merged) = index.merged(true) {

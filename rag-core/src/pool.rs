@@ -1,14 +1,15 @@
-//! Threads of the engine's own.
+//! Threads of our own.
 
 use std::sync::{Arc, Mutex};
 
+use rayon::prelude::*;
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use crate::error::{Error, ErrorKind, Result};
 
 /// Threads, made when first needed, and again in a forked child, where those of the parent do not exist.
 #[derive(Debug)]
-pub(super) struct Pool {
+pub(crate) struct Pool {
     name: &'static str,
     threads: usize,
     made: Mutex<Option<(u32, Arc<ThreadPool>)>>,
@@ -16,12 +17,12 @@ pub(super) struct Pool {
 
 impl Pool {
     /// `threads`: 0 for as many as there are processors.
-    pub(super) fn new(name: &'static str, threads: usize) -> Self {
+    pub(crate) fn new(name: &'static str, threads: usize) -> Self {
         Pool { name, threads, made: Mutex::new(None) }
     }
 
     /// Runs `work` where it may spread over these threads; on the calling one when there is but one.
-    pub(super) fn run<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
+    pub(crate) fn run<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
         match self.several() {
             Some(pool) => pool.install(work),
             None => work(),
@@ -29,10 +30,18 @@ impl Pool {
     }
 
     /// Runs two pieces of work, side by side where there is more than one thread.
-    pub(super) fn both<A: Send, B: Send>(&self, a: impl FnOnce() -> A + Send, b: impl FnOnce() -> B + Send) -> (A, B) {
+    pub(crate) fn both<A: Send, B: Send>(&self, a: impl FnOnce() -> A + Send, b: impl FnOnce() -> B + Send) -> (A, B) {
         match self.several() {
             Some(pool) => pool.join(a, b),
             None => (a(), b()),
+        }
+    }
+
+    /// Works on every item, in the order of the items, side by side where there is more than one thread.
+    pub(crate) fn map<T: Sync, U: Send>(&self, items: &[T], work: impl Fn(&T) -> U + Sync + Send) -> Vec<U> {
+        match self.several() {
+            Some(pool) => pool.install(|| items.par_iter().map(work).collect()),
+            None => items.iter().map(work).collect(),
         }
     }
 
@@ -41,7 +50,7 @@ impl Pool {
     ///
     /// # Errors
     /// Those of `work`; `ResourceExhausted` when the system gives no thread.
-    pub(super) fn run_apart<T: Send>(&self, work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
+    pub(crate) fn run_apart<T: Send>(&self, work: impl FnOnce() -> Result<T> + Send) -> Result<T> {
         let pool = self.get()?;
         if rayon::current_thread_index().is_none() {
             return pool.install(work);

@@ -1,0 +1,348 @@
+//! Answers as Python sees them.
+
+use pyo3::prelude::*;
+use pyo3::types::{PyDict, PyList, PyTuple};
+use rag_core::engine;
+
+use crate::convert;
+
+/// The place of a passage in its document.
+#[pyclass(frozen, eq, get_all, module = "rag_core")]
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Chunk {
+    /// Which chunk of the document, 0-based.
+    ordinal: usize,
+    /// Where it starts in the UTF-8 bytes of the document's text.
+    start: usize,
+    /// Where it ends, exclusive.
+    end: usize,
+}
+
+#[pymethods]
+impl Chunk {
+    #[new]
+    fn new(ordinal: usize, start: usize, end: usize) -> Self {
+        Chunk { ordinal, start, end }
+    }
+
+    /// As a dictionary.
+    #[pyo3(signature = () -> "dict[str, int]")]
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let dictionary = PyDict::new(py);
+        dictionary.set_item("ordinal", self.ordinal)?;
+        dictionary.set_item("start", self.start)?;
+        dictionary.set_item("end", self.end)?;
+        Ok(dictionary)
+    }
+
+    fn __repr__(&self) -> String {
+        format!("Chunk(ordinal={}, start={}, end={})", self.ordinal, self.start, self.end)
+    }
+
+    #[pyo3(signature = () -> "tuple[object, ...]")]
+    fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
+        (py.get_type::<Chunk>(), (self.ordinal, self.start, self.end)).into_pyobject(py)
+    }
+}
+
+/// What one retriever thought of a document.
+#[pyclass(frozen, eq, get_all, module = "rag_core")]
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct RunExplanation {
+    /// "dense" or "lexical".
+    run: String,
+    /// 1-based rank of the document in the run; None: not among its candidates.
+    rank: Option<usize>,
+    /// Score of its best chunk there.
+    score: Option<f32>,
+    /// The score after normalisation, or 1 / (60 + rank).
+    normalized: Option<f32>,
+    /// Weight of the run.
+    weight: f32,
+    /// What the run adds to the final score.
+    contribution: f32,
+}
+
+#[pymethods]
+impl RunExplanation {
+    #[new]
+    #[pyo3(signature = (run, rank, score, normalized, weight, contribution))]
+    fn new(
+        run: String,
+        rank: Option<usize>,
+        score: Option<f32>,
+        normalized: Option<f32>,
+        weight: f32,
+        contribution: f32,
+    ) -> Self {
+        RunExplanation { run, rank, score, normalized, weight, contribution }
+    }
+
+    /// As a dictionary.
+    #[pyo3(signature = () -> "dict[str, object]")]
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let dictionary = PyDict::new(py);
+        dictionary.set_item("run", &self.run)?;
+        dictionary.set_item("rank", self.rank)?;
+        dictionary.set_item("score", self.score)?;
+        dictionary.set_item("normalized", self.normalized)?;
+        dictionary.set_item("weight", self.weight)?;
+        dictionary.set_item("contribution", self.contribution)?;
+        Ok(dictionary)
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let fields = self.to_dict(py)?;
+        repr("RunExplanation", &fields)
+    }
+
+    #[pyo3(signature = () -> "tuple[object, ...]")]
+    fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
+        let RunExplanation { run, rank, score, normalized, weight, contribution } = self;
+        (py.get_type::<RunExplanation>(), (run, rank, score, normalized, weight, contribution)).into_pyobject(py)
+    }
+}
+
+/// How a score came about. The contributions add up to it.
+#[pyclass(frozen, get_all, module = "rag_core")]
+#[derive(Debug)]
+pub(crate) struct Explanation {
+    /// The score that is explained.
+    score: f32,
+    /// How the runs were combined, such as "convex(min_max)" or "rrf(60)"; the name of the only run.
+    fusion: String,
+    /// One RunExplanation for each run that was asked, in run order.
+    runs: Py<PyTuple>,
+}
+
+#[pymethods]
+impl Explanation {
+    #[new]
+    fn new(score: f32, fusion: String, runs: Bound<'_, PyTuple>) -> Self {
+        Explanation { score, fusion, runs: runs.unbind() }
+    }
+
+    /// As a dictionary.
+    #[pyo3(signature = () -> "dict[str, object]")]
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let dictionary = PyDict::new(py);
+        dictionary.set_item("score", self.score)?;
+        dictionary.set_item("fusion", &self.fusion)?;
+        let runs = self.runs.bind(py).iter().map(|run| run.call_method0("to_dict")).collect::<PyResult<Vec<_>>>()?;
+        dictionary.set_item("runs", runs)?;
+        Ok(dictionary)
+    }
+
+    fn __eq__(&self, py: Python<'_>, other: &Bound<'_, PyAny>) -> PyResult<bool> {
+        let Ok(other) = other.cast::<Explanation>() else { return Ok(false) };
+        let other = other.get();
+        Ok(self.score == other.score && self.fusion == other.fusion && self.runs.bind(py).eq(other.runs.bind(py))?)
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        Ok(format!("Explanation(score={}, fusion={:?}, runs={})", self.score, self.fusion, self.runs.bind(py).repr()?))
+    }
+
+    #[pyo3(signature = () -> "tuple[object, ...]")]
+    fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
+        (py.get_type::<Explanation>(), (self.score, &self.fusion, self.runs.bind(py))).into_pyobject(py)
+    }
+}
+
+/// One found document.
+#[pyclass(frozen, get_all, module = "rag_core")]
+#[derive(Debug)]
+pub(crate) struct Hit {
+    /// 1-based.
+    rank: usize,
+    /// Id of the document.
+    id: String,
+    /// Fused score, or cosine or BM25 with one retriever; higher is better.
+    score: f32,
+    /// Title of the document.
+    title: String,
+    /// The passage that matched best.
+    text: String,
+    /// Its place in the document.
+    chunk: Py<Chunk>,
+    /// Metadata of the document.
+    metadata: Py<PyDict>,
+    /// How the hit came about, if asked for.
+    explain: Option<Py<Explanation>>,
+}
+
+#[pymethods]
+impl Hit {
+    #[new]
+    #[pyo3(signature = (rank, id, score, title, text, chunk, metadata, explain=None))]
+    #[allow(clippy::too_many_arguments, reason = "the fields, for pickle")]
+    fn new(
+        rank: usize,
+        id: String,
+        score: f32,
+        title: String,
+        text: String,
+        chunk: Py<Chunk>,
+        metadata: Bound<'_, PyDict>,
+        explain: Option<Py<Explanation>>,
+    ) -> Self {
+        Hit { rank, id, score, title, text, chunk, metadata: metadata.unbind(), explain }
+    }
+
+    /// As a dictionary, all the way down.
+    #[pyo3(signature = () -> "dict[str, object]")]
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let dictionary = PyDict::new(py);
+        dictionary.set_item("rank", self.rank)?;
+        dictionary.set_item("id", &self.id)?;
+        dictionary.set_item("score", self.score)?;
+        dictionary.set_item("title", &self.title)?;
+        dictionary.set_item("text", &self.text)?;
+        dictionary.set_item("chunk", self.chunk.get().to_dict(py)?)?;
+        dictionary.set_item("metadata", self.metadata.bind(py).copy()?)?;
+        let explain = self.explain.as_ref().map(|explain| explain.get().to_dict(py)).transpose()?;
+        dictionary.set_item("explain", explain)?;
+        Ok(dictionary)
+    }
+
+    fn __eq__(&self, py: Python<'_>, other: &Bound<'_, PyAny>) -> PyResult<bool> {
+        let Ok(other) = other.cast::<Hit>() else { return Ok(false) };
+        self.to_dict(py)?.eq(other.get().to_dict(py)?)
+    }
+
+    fn __repr__(&self) -> String {
+        let mut text: String = self.text.chars().take(60).collect();
+        if text.len() < self.text.len() {
+            text.push('…');
+        }
+        format!("Hit(rank={}, id={:?}, score={:.4}, text={text:?})", self.rank, self.id, self.score)
+    }
+
+    #[pyo3(signature = () -> "tuple[object, ...]")]
+    fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
+        let Hit { rank, id, score, title, text, chunk, metadata, explain } = self;
+        (py.get_type::<Hit>(), (rank, id, score, title, text, chunk, metadata, explain)).into_pyobject(py)
+    }
+}
+
+/// The answer to a question: a sequence of its hits, best first, and what to know about them.
+#[pyclass(frozen, get_all, sequence, module = "rag_core")]
+#[derive(Debug)]
+pub(crate) struct Answer {
+    /// The hits as a tuple, best first; equal scores by the order of the runs, then by document id.
+    hits: Py<PyTuple>,
+    /// The commit that the answer was made from.
+    commit_seq: u64,
+    /// Documents that the tenant and the filter let through.
+    visible: u64,
+    /// What was left out, and why; empty for a full answer.
+    degraded: Vec<String>,
+    /// How the dense run was found: "exact scan", "graph", …; None when it was not asked for.
+    plan: Option<String>,
+}
+
+#[pymethods]
+impl Answer {
+    #[new]
+    #[pyo3(signature = (hits, commit_seq, visible, degraded, plan=None))]
+    fn new(
+        hits: Bound<'_, PyTuple>,
+        commit_seq: u64,
+        visible: u64,
+        degraded: Vec<String>,
+        plan: Option<String>,
+    ) -> Self {
+        Answer { hits: hits.unbind(), commit_seq, visible, degraded, plan }
+    }
+
+    /// As a dictionary, all the way down.
+    #[pyo3(signature = () -> "dict[str, object]")]
+    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        let dictionary = PyDict::new(py);
+        let hits = self.hits.bind(py).iter().map(|hit| hit.call_method0("to_dict")).collect::<PyResult<Vec<_>>>()?;
+        dictionary.set_item("hits", hits)?;
+        dictionary.set_item("commit_seq", self.commit_seq)?;
+        dictionary.set_item("visible", self.visible)?;
+        dictionary.set_item("degraded", &self.degraded)?;
+        dictionary.set_item("plan", &self.plan)?;
+        Ok(dictionary)
+    }
+
+    fn __len__(&self, py: Python<'_>) -> usize {
+        self.hits.bind(py).len()
+    }
+
+    /// A hit by its position, or a tuple of hits by a slice.
+    fn __getitem__<'py>(&self, py: Python<'py>, index: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        self.hits.bind(py).as_any().get_item(index)
+    }
+
+    fn __iter__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        Ok(self.hits.bind(py).try_iter()?.into_any())
+    }
+
+    fn __eq__(&self, py: Python<'_>, other: &Bound<'_, PyAny>) -> PyResult<bool> {
+        let Ok(other) = other.cast::<Answer>() else { return Ok(false) };
+        self.to_dict(py)?.eq(other.get().to_dict(py)?)
+    }
+
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let hits = self.hits.bind(py);
+        let degraded = if self.degraded.is_empty() { String::new() } else { format!(", degraded={:?}", self.degraded) };
+        Ok(format!("Answer({}{degraded})", PyList::new(py, hits.iter())?.repr()?))
+    }
+
+    /// A table for notebooks.
+    fn _repr_html_(&self, py: Python<'_>) -> PyResult<String> {
+        py.import("rag_core._notebook")?.call_method1("table", (self.to_dict(py)?,))?.extract()
+    }
+
+    #[pyo3(signature = () -> "tuple[object, ...]")]
+    fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
+        let Answer { hits, commit_seq, visible, degraded, plan } = self;
+        (py.get_type::<Answer>(), (hits, commit_seq, visible, degraded, plan)).into_pyobject(py)
+    }
+}
+
+/// An answer of the engine as Python sees it.
+pub(crate) fn answer(py: Python<'_>, answer: engine::Answer) -> PyResult<Answer> {
+    let hits = answer.hits.into_iter().map(|found| Py::new(py, hit(py, found)?)).collect::<PyResult<Vec<_>>>()?;
+    Ok(Answer {
+        hits: PyTuple::new(py, hits)?.unbind(),
+        commit_seq: answer.commit_seq,
+        visible: answer.visible,
+        degraded: answer.degraded,
+        plan: answer.plan.map(str::to_owned),
+    })
+}
+
+/// A hit of the engine as Python sees it.
+pub(crate) fn hit(py: Python<'_>, hit: engine::Hit) -> PyResult<Hit> {
+    let passage = hit.passage;
+    let chunk = Chunk { ordinal: passage.ordinal, start: passage.start, end: passage.end };
+    Ok(Hit {
+        rank: hit.rank,
+        id: hit.id,
+        score: hit.score,
+        title: hit.title,
+        text: passage.text,
+        chunk: Py::new(py, chunk)?,
+        metadata: convert::metadata(py, &hit.metadata)?.unbind(),
+        explain: hit.explanation.map(|explained| explanation(py, explained)).transpose()?,
+    })
+}
+
+fn explanation(py: Python<'_>, explained: engine::Explanation) -> PyResult<Py<Explanation>> {
+    let runs = explained.runs.into_iter().map(|run| {
+        let engine::RunExplanation { rank, score, normalized, weight, contribution, .. } = run;
+        Py::new(py, RunExplanation { run: run.run.to_owned(), rank, score, normalized, weight, contribution })
+    });
+    let runs = PyTuple::new(py, runs.collect::<PyResult<Vec<_>>>()?)?.unbind();
+    Py::new(py, Explanation { score: explained.score, fusion: explained.fusion, runs })
+}
+
+/// `Name(field=value, …)` of a dictionary of the fields.
+pub(crate) fn repr(name: &str, fields: &Bound<'_, PyDict>) -> PyResult<String> {
+    let fields = fields.iter().map(|(field, value)| Ok(format!("{field}={}", value.repr()?)));
+    Ok(format!("{name}({})", fields.collect::<PyResult<Vec<_>>>()?.join(", ")))
+}

@@ -1,0 +1,165 @@
+//! What Python hands in: documents, metadata, filters.
+
+use pyo3::exceptions::{PyAttributeError, PyOverflowError};
+use pyo3::prelude::*;
+use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyList, PyMapping, PyString, PyTuple};
+use rag_core::{Document, Filter, Metadata, Scope, Value};
+
+use crate::errors::{invalid, raise};
+
+/// Names of the fields of a document; every other column of a table is metadata.
+const FIELDS: [&str; 4] = ["id", "title", "text", "metadata"];
+
+/// The scope of a call.
+pub(crate) fn scope(py: Python<'_>, tenant: Option<&str>) -> PyResult<Scope> {
+    match tenant {
+        None => Ok(Scope::default()),
+        Some(name) => Scope::tenant(name).map_err(|error| raise(py, &error)),
+    }
+}
+
+/// A filter from the dictionary of its JSON form; dates may be objects of `datetime`.
+pub(crate) fn filter(py: Python<'_>, filter: &Bound<'_, PyAny>) -> PyResult<Filter> {
+    let json = if let Ok(text) = filter.cast::<PyString>() {
+        text.to_cow()?.into_owned()
+    } else {
+        let arguments = PyDict::new(py);
+        arguments.set_item("default", py.import("rag_core._documents")?.getattr("as_json")?)?;
+        py.import("json")?.call_method("dumps", (filter,), Some(&arguments))?.extract()?
+    };
+    Filter::parse(&json).map_err(|error| raise(py, &error))
+}
+
+/// A document from a dictionary, or from an object with attributes of these names, such as a dataclass.
+/// `columns`: other keys are metadata, as in the rows of a table.
+pub(crate) fn document(item: &Bound<'_, PyAny>, position: usize, columns: bool) -> PyResult<Document> {
+    let py = item.py();
+    let at = |what: String| invalid(py, format!("document {position}: {what}"));
+    let mapping = item.cast::<PyMapping>().ok();
+    let get = |name: &str| -> PyResult<Option<Bound<'_, PyAny>>> {
+        let value = match mapping {
+            Some(mapping) if mapping.contains(name)? => Some(mapping.get_item(name)?),
+            Some(_) => None,
+            None => match item.getattr(name) {
+                Ok(value) => Some(value),
+                Err(error) if error.is_instance_of::<PyAttributeError>(py) => None,
+                Err(error) => return Err(error),
+            },
+        };
+        Ok(value.filter(|value| !value.is_none()))
+    };
+    let text_of = |name: &str| -> PyResult<Option<String>> {
+        let Some(value) = get(name)? else { return Ok(None) };
+        match value.cast::<PyString>() {
+            Ok(text) => Ok(Some(text.to_cow()?.into_owned())),
+            Err(_) => Err(at(format!("`{name}` is a {}; give a string", value.get_type().name()?))),
+        }
+    };
+    let id = text_of("id")?.ok_or_else(|| at("it has no `id`; give a string".to_owned()))?;
+    let mut document = Document::new(id, text_of("text")?.unwrap_or_default());
+    document.title = text_of("title")?.unwrap_or_default();
+    if let Some(metadata) = get("metadata")? {
+        fill(&mut document.metadata, "", &metadata).map_err(|what| named(&what, position, py))?;
+    }
+    if let Some(mapping) = mapping {
+        for key in mapping.keys()? {
+            let name: String = key.extract().map_err(|_| at("a key is not a string".to_owned()))?;
+            if FIELDS.contains(&name.as_str()) {
+                continue;
+            }
+            if !columns {
+                return Err(at(format!(
+                    "`{name}` is no field; there are id, title, text and metadata: put it into the last"
+                )));
+            }
+            put(&mut document.metadata, &name, &mapping.get_item(key)?).map_err(|what| named(&what, position, py))?;
+        }
+    }
+    Ok(document)
+}
+
+fn named(error: &PyErr, position: usize, py: Python<'_>) -> PyErr {
+    invalid(py, format!("document {position}: {}", error.value(py)))
+}
+
+fn fill(metadata: &mut Metadata, prefix: &str, mapping: &Bound<'_, PyAny>) -> PyResult<()> {
+    let Ok(mapping) = mapping.cast::<PyMapping>() else {
+        return Err(invalid(mapping.py(), "`metadata` is no dictionary"));
+    };
+    for key in mapping.keys()? {
+        let Ok(name) = key.cast::<PyString>() else {
+            return Err(invalid(mapping.py(), "`metadata` has a key that is not a string"));
+        };
+        let name = format!("{prefix}{}", name.to_cow()?);
+        put(metadata, &name, &mapping.get_item(&key)?)?;
+    }
+    Ok(())
+}
+
+/// `None` leaves the field out; a dictionary gives fields with dotted names.
+fn put(metadata: &mut Metadata, name: &str, value: &Bound<'_, PyAny>) -> PyResult<()> {
+    if value.is_none() {
+        return Ok(());
+    }
+    if value.cast::<PyDict>().is_ok() {
+        return fill(metadata, &format!("{name}."), value);
+    }
+    metadata.insert(name.to_owned(), self::value(name, value)?);
+    Ok(())
+}
+
+fn value(name: &str, value: &Bound<'_, PyAny>) -> PyResult<Value> {
+    if let Ok(flag) = value.cast::<PyBool>() {
+        return Ok(Value::Bool(flag.is_true()));
+    }
+    if value.cast::<PyInt>().is_ok() {
+        return match value.extract::<i64>() {
+            Ok(whole) => Ok(Value::Int(whole)),
+            Err(error) if error.is_instance_of::<PyOverflowError>(value.py()) => {
+                Err(invalid(value.py(), format!("metadata `{name}` is beyond 64 bits; give it as a string")))
+            }
+            Err(error) => Err(error),
+        };
+    }
+    if value.cast::<PyFloat>().is_ok() {
+        return Ok(Value::Float(value.extract()?));
+    }
+    if let Ok(text) = value.cast::<PyString>() {
+        return Ok(Value::Text(text.to_cow()?.into_owned()));
+    }
+    if value.cast::<PyList>().is_ok() || value.cast::<PyTuple>().is_ok() {
+        let items = value.try_iter()?.map(|item| self::value(name, &item?)).collect::<PyResult<Vec<_>>>()?;
+        return Ok(Value::List(items));
+    }
+    // Dates, and the scalars of numpy.
+    let plain = value.py().import("rag_core._documents")?.call_method1("plain", (value,))?;
+    if plain.is_none() {
+        let kind = value.get_type().name()?;
+        let wanted = "a string, a number, a boolean, a date or a list of these";
+        return Err(invalid(value.py(), format!("metadata `{name}` is a {kind}; give {wanted}")));
+    }
+    self::value(name, &plain)
+}
+
+/// A metadata value as Python has it.
+pub(crate) fn to_python<'py>(py: Python<'py>, value: &Value) -> PyResult<Bound<'py, PyAny>> {
+    Ok(match value {
+        Value::Bool(flag) => flag.into_pyobject(py)?.to_owned().into_any(),
+        Value::Int(whole) => whole.into_pyobject(py)?.into_any(),
+        Value::Float(number) => number.into_pyobject(py)?.into_any(),
+        Value::Text(text) => text.into_pyobject(py)?.into_any(),
+        Value::List(values) => {
+            let values = values.iter().map(|value| to_python(py, value)).collect::<PyResult<Vec<_>>>()?;
+            PyList::new(py, values)?.into_any()
+        }
+    })
+}
+
+/// Metadata as a dictionary.
+pub(crate) fn metadata<'py>(py: Python<'py>, metadata: &Metadata) -> PyResult<Bound<'py, PyDict>> {
+    let dictionary = PyDict::new(py);
+    for (name, value) in metadata {
+        dictionary.set_item(name, to_python(py, value)?)?;
+    }
+    Ok(dictionary)
+}

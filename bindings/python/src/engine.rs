@@ -1,0 +1,383 @@
+//! The engine.
+
+use std::path::PathBuf;
+use std::sync::{PoisonError, RwLock};
+
+use pyo3::prelude::*;
+use pyo3::types::{PyAny, PyDict, PyList, PyTuple, PyType};
+use rag_core::engine::{Mode, SearchRequest};
+use rag_core::{Cancel, Document, Error, ErrorKind};
+use rag_runtime::Settings;
+
+use crate::answer::{self, Answer, Hit};
+use crate::call::{deadline, interruptible, released};
+use crate::convert;
+use crate::embedder::Embedder;
+use crate::errors::{invalid, raise};
+use crate::reports::{Stats, UpsertReport, VerifyReport};
+
+/// Documents and bytes of text after which rows of a table or iterator are handed to the engine.
+const BATCH_DOCUMENTS: usize = 1024;
+const BATCH_BYTES: usize = 8 << 20;
+
+/// A retrieval engine over one data folder. Any thread may call any method; the interpreter is released while the engine
+/// works. Changes are staged by `upsert` and `delete`, and become durable and visible together with `commit`.
+///
+/// As a context manager it commits when the block ends, or drops what is staged when the block raises, and closes.
+#[pyclass(frozen, module = "rag_core")]
+pub(crate) struct Engine {
+    inner: RwLock<Option<rag_core::Engine>>,
+    path: PathBuf,
+}
+
+#[pymethods]
+impl Engine {
+    /// Opens or makes the data folder.
+    ///
+    /// Args:
+    ///     path: The folder. One process has it open at a time; a forked child may search, not write.
+    ///     model: None for the bundled model (or what the configuration names), the path of a sentence-transformers folder
+    ///         or static model file, or an Embedder.
+    ///     config: A TOML file with settings; the variable RAG_CONFIG may name one as well, and variables such as
+    ///         RAG__ENGINE__FUSION__DEPTH win over both.
+    ///
+    /// Raises:
+    ///     Conflict: Another process has the folder.
+    ///     ModelMismatch: Its vectors are of another model.
+    ///     Corruption: The store is damaged or lost.
+    #[staticmethod]
+    #[pyo3(signature = (path: "str | os.PathLike[str]", model: "str | os.PathLike[str] | Embedder | None" = None, *, config: "str | os.PathLike[str] | None" = None) -> "Engine")]
+    fn open(
+        py: Python<'_>,
+        path: PathBuf,
+        model: Option<&Bound<'_, PyAny>>,
+        config: Option<PathBuf>,
+    ) -> PyResult<Engine> {
+        let mut given = None;
+        let mut model_path = None;
+        if let Some(model) = model {
+            if let Ok(embedder) = model.cast::<Embedder>() {
+                given = Some(embedder.get().inner.clone());
+            } else {
+                let wanted = |_| invalid(py, "`model` is neither a path nor an Embedder");
+                model_path = Some(model.extract::<PathBuf>().map_err(wanted)?);
+            }
+        }
+        let folder = path.clone();
+        let inner = interruptible(py, None, move |_| {
+            let mut settings = Settings::from_environment(config.as_deref())?;
+            if let Some(embedder) = given {
+                return rag_core::Engine::builder().config(settings.engine).embedder(embedder).open(&folder);
+            }
+            settings.model.path = model_path.or(settings.model.path);
+            settings.open(&folder)
+        })?;
+        Ok(Engine { inner: RwLock::new(Some(inner)), path })
+    }
+
+    /// Stages documents: new ones are added, changed ones replaced, unchanged ones left alone. Only chunks whose text is
+    /// new are embedded.
+    ///
+    /// Args:
+    ///     documents: Dictionaries with the keys id, title, text and metadata; objects with these attributes, such as
+    ///         dataclasses; or a table of pyarrow, polars or pandas, whose other columns are metadata. A list or tuple is
+    ///         staged whole or not at all; anything longer-lived is staged in batches as it comes, and what was staged
+    ///         before an error stays staged until `commit` or `rollback`.
+    ///     tenant: Whose documents; None for "default".
+    ///     timeout: Seconds.
+    ///
+    /// Raises:
+    ///     InvalidArgument: Names the document and the field.
+    #[pyo3(signature = (documents: "collections.abc.Iterable[object]", *, tenant: "str | None" = None, timeout: "float | None" = None) -> "UpsertReport")]
+    fn upsert(
+        &self,
+        py: Python<'_>,
+        documents: &Bound<'_, PyAny>,
+        tenant: Option<&str>,
+        timeout: Option<f64>,
+    ) -> PyResult<UpsertReport> {
+        let engine = self.inner(py)?;
+        let scope = convert::scope(py, tenant)?;
+        let stage =
+            |batch: Vec<Document>| interruptible(py, timeout, |cancel| engine.upsert_with(&scope, batch, cancel));
+        let rows = py.import("rag_core._documents")?.call_method1("rows_of", (documents,))?;
+        let Ok((rows, columns)) = rows.extract::<(Bound<'_, PyAny>, bool)>() else {
+            return Err(invalid(py, "`documents` is no collection of documents; give a list, an iterator or a table"));
+        };
+        let whole = documents.is_instance_of::<PyList>() || documents.is_instance_of::<PyTuple>();
+        let (mut batch, mut bytes, mut report) = (Vec::new(), 0, rag_core::engine::UpsertReport::default());
+        for (position, row) in rows.try_iter()?.enumerate() {
+            let document = convert::document(&row?, position, columns)?;
+            bytes += document.title.len() + document.text.len();
+            batch.push(document);
+            if !whole && (batch.len() >= BATCH_DOCUMENTS || bytes >= BATCH_BYTES) {
+                bytes = 0;
+                report += stage(std::mem::take(&mut batch))?;
+            }
+        }
+        if !batch.is_empty() {
+            report += stage(batch)?;
+        }
+        Ok(report.into())
+    }
+
+    /// Stages deletions; gives the number of documents that were there. Ids that are not there are fine.
+    #[pyo3(signature = (ids: "collections.abc.Iterable[str]", *, tenant: "str | None" = None) -> "int")]
+    fn delete(&self, py: Python<'_>, ids: &Bound<'_, PyAny>, tenant: Option<&str>) -> PyResult<usize> {
+        let engine = self.inner(py)?;
+        let scope = convert::scope(py, tenant)?;
+        if ids.is_instance_of::<pyo3::types::PyString>() {
+            return Err(invalid(py, "`ids` is a string; give a list of ids"));
+        }
+        let ids = ids.try_iter()?.map(|id| id?.extract()).collect::<PyResult<Vec<String>>>()?;
+        let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+        interruptible(py, None, |_| engine.delete(&scope, &ids))
+    }
+
+    /// Makes everything staged durable, then visible; gives the number of the commit.
+    fn commit(&self, py: Python<'_>) -> PyResult<u64> {
+        let engine = self.inner(py)?;
+        interruptible(py, None, |_| engine.commit())
+    }
+
+    /// Drops everything staged since the last commit.
+    fn rollback(&self, py: Python<'_>) -> PyResult<()> {
+        let engine = self.inner(py)?;
+        interruptible(py, None, |_| engine.rollback())
+    }
+
+    /// Answers a question from the last commit.
+    ///
+    /// Args:
+    ///     text: The question. May be empty with a vector.
+    ///     k: Hits wanted, 1 to 10,000.
+    ///     filter: Only documents that match, such as {"eq": {"lang": "en"}}; the forms are eq, ne, in, range, exists, and,
+    ///         or, not.
+    ///     retrievers: Any of "dense" and "lexical"; None for both, fused.
+    ///     explain: Whether each hit tells how it came about.
+    ///     tenant: Whose documents; None for "default".
+    ///     vector: The vector of the question, if there is one already.
+    ///     syntax: Read text as query syntax: title:word, "a phrase", +must, -not.
+    ///     timeout: Seconds; then DeadlineExceeded is raised.
+    #[pyo3(signature = (text: "str", k: "int" = 10, *, filter: "collections.abc.Mapping[str, object] | str | None" = None, retrievers: "collections.abc.Sequence[str] | None" = None, explain: "bool" = false, tenant: "str | None" = None, vector: "collections.abc.Sequence[float] | None" = None, syntax: "bool" = false, timeout: "float | None" = None) -> "Answer")]
+    #[allow(clippy::too_many_arguments, reason = "keyword arguments")]
+    fn search(
+        &self,
+        py: Python<'_>,
+        text: &str,
+        k: usize,
+        filter: Option<&Bound<'_, PyAny>>,
+        retrievers: Option<Vec<String>>,
+        explain: bool,
+        tenant: Option<&str>,
+        vector: Option<Vec<f32>>,
+        syntax: bool,
+        timeout: Option<f64>,
+    ) -> PyResult<Answer> {
+        let engine = self.inner(py)?;
+        let scope = convert::scope(py, tenant)?;
+        let cancel = deadline(py, timeout)?;
+        let request = request(py, text, k, filter, retrievers.as_deref(), explain, vector, syntax, &cancel)?;
+        let found = released(py, || engine.search(&scope, &request))?;
+        answer::answer(py, found)
+    }
+
+    /// As `search`, in a thread of the running event loop's executor.
+    #[pyo3(signature = (text: "str", k: "int" = 10, **arguments: "typing.Any") -> "collections.abc.Coroutine[object, object, Answer]")]
+    fn asearch<'py>(
+        slf: &Bound<'py, Self>,
+        text: &str,
+        k: usize,
+        arguments: Option<&Bound<'py, PyDict>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let py = slf.py();
+        py.import("asyncio")?.call_method("to_thread", (slf.getattr("search")?, text, k), arguments)
+    }
+
+    /// Answers many questions, on several threads.
+    ///
+    /// Args:
+    ///     texts: The questions; the other arguments are those of `search` and the same for all.
+    #[pyo3(signature = (texts: "collections.abc.Iterable[str]", k: "int" = 10, *, filter: "collections.abc.Mapping[str, object] | str | None" = None, retrievers: "collections.abc.Sequence[str] | None" = None, explain: "bool" = false, tenant: "str | None" = None, syntax: "bool" = false, timeout: "float | None" = None) -> "list[Answer]")]
+    #[allow(clippy::too_many_arguments, reason = "keyword arguments")]
+    fn search_many(
+        &self,
+        py: Python<'_>,
+        texts: &Bound<'_, PyAny>,
+        k: usize,
+        filter: Option<&Bound<'_, PyAny>>,
+        retrievers: Option<Vec<String>>,
+        explain: bool,
+        tenant: Option<&str>,
+        syntax: bool,
+        timeout: Option<f64>,
+    ) -> PyResult<Vec<Answer>> {
+        let engine = self.inner(py)?;
+        let scope = convert::scope(py, tenant)?;
+        let texts = texts.try_iter()?.map(|text| text?.extract()).collect::<PyResult<Vec<String>>>()?;
+        let never = Cancel::never();
+        let one = request(py, "", k, filter, retrievers.as_deref(), explain, None, syntax, &never)?;
+        let found = interruptible(py, timeout, |cancel| {
+            let requests = texts.into_iter().map(|text| {
+                let mut request = one.clone().with_cancel(cancel.clone());
+                request.text = text;
+                request
+            });
+            engine.search_many(&scope, &requests.collect::<Vec<_>>())
+        })?;
+        found.into_iter().map(|found| answer::answer(py, found)).collect()
+    }
+
+    /// How the document `id` fares for a question: its hit with the explanation, or None when no retriever has it among
+    /// its candidates. The other arguments are those of `search`.
+    ///
+    /// Raises:
+    ///     NotFound: There is no such document.
+    #[pyo3(signature = (text: "str", id: "str", k: "int" = 10, *, filter: "collections.abc.Mapping[str, object] | str | None" = None, retrievers: "collections.abc.Sequence[str] | None" = None, tenant: "str | None" = None, syntax: "bool" = false) -> "Hit | None")]
+    #[allow(clippy::too_many_arguments, reason = "keyword arguments")]
+    fn explain(
+        &self,
+        py: Python<'_>,
+        text: &str,
+        id: &str,
+        k: usize,
+        filter: Option<&Bound<'_, PyAny>>,
+        retrievers: Option<Vec<String>>,
+        tenant: Option<&str>,
+        syntax: bool,
+    ) -> PyResult<Option<Hit>> {
+        let engine = self.inner(py)?;
+        let scope = convert::scope(py, tenant)?;
+        let request = request(py, text, k, filter, retrievers.as_deref(), true, None, syntax, &Cancel::never())?;
+        let found = released(py, || engine.explain(&scope, &request, id))?;
+        found.map(|hit| answer::hit(py, hit)).transpose()
+    }
+
+    /// A stored document as a dictionary with the keys id, title, text and metadata; None when there is none of that id.
+    #[pyo3(signature = (id: "str", *, tenant: "str | None" = None) -> "dict[str, typing.Any] | None")]
+    fn get<'py>(&self, py: Python<'py>, id: &str, tenant: Option<&str>) -> PyResult<Option<Bound<'py, PyDict>>> {
+        let engine = self.inner(py)?;
+        let scope = convert::scope(py, tenant)?;
+        let Some(stored) = released(py, || engine.get(&scope, id))? else { return Ok(None) };
+        let dictionary = PyDict::new(py);
+        dictionary.set_item("id", stored.document.id)?;
+        dictionary.set_item("title", stored.document.title)?;
+        dictionary.set_item("text", stored.document.text)?;
+        dictionary.set_item("metadata", convert::metadata(py, &stored.document.metadata)?)?;
+        Ok(Some(dictionary))
+    }
+
+    /// Numbers about the engine.
+    #[pyo3(signature = (*, tenant: "str | None" = None) -> "Stats")]
+    fn stats(&self, py: Python<'_>, tenant: Option<&str>) -> PyResult<Stats> {
+        let engine = self.inner(py)?;
+        let scope = convert::scope(py, tenant)?;
+        released(py, || engine.stats(&scope)).map(Stats::from)
+    }
+
+    /// Reads every row of the store and every derived file; derived pieces that are wrong are made again.
+    ///
+    /// Raises:
+    ///     Corruption: The store itself is damaged.
+    fn verify(&self, py: Python<'_>) -> PyResult<VerifyReport> {
+        let engine = self.inner(py)?;
+        let report = interruptible(py, None, |_| engine.verify(|| ()))?;
+        Ok(VerifyReport { documents: report.documents, repaired: report.repaired })
+    }
+
+    /// Rewrites the derived indexes without what is dead.
+    fn compact(&self, py: Python<'_>) -> PyResult<()> {
+        let engine = self.inner(py)?;
+        interruptible(py, None, |_| engine.compact())
+    }
+
+    /// What opening found damaged or missing among the derived files, and made again from the store.
+    #[getter]
+    fn repairs(&self, py: Python<'_>) -> PyResult<Vec<String>> {
+        Ok(self.inner(py)?.repairs())
+    }
+
+    /// The data folder.
+    #[getter]
+    fn path(&self) -> String {
+        self.path.display().to_string()
+    }
+
+    /// Closes the folder, so that another process may open it; what is staged is dropped. Calls under way finish first.
+    fn close(&self, py: Python<'_>) {
+        let inner = py.detach(|| self.inner.write().unwrap_or_else(PoisonError::into_inner).take());
+        py.detach(|| drop(inner));
+    }
+
+    fn __enter__(slf: Py<Self>) -> Py<Self> {
+        slf
+    }
+
+    #[pyo3(signature = (kind: "type[BaseException] | None", error: "BaseException | None", traceback: "object") -> "None")]
+    fn __exit__(
+        &self,
+        py: Python<'_>,
+        kind: Option<&Bound<'_, PyType>>,
+        error: Option<&Bound<'_, PyAny>>,
+        traceback: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<()> {
+        let _ = (error, traceback);
+        let done = if kind.is_none() { self.commit(py).map(drop) } else { Ok(()) };
+        self.close(py);
+        done
+    }
+
+    fn __repr__(&self) -> String {
+        let is_open = self.inner.read().is_ok_and(|inner| inner.is_some());
+        format!("Engine({:?}{})", self.path.display().to_string(), if is_open { "" } else { ", closed" })
+    }
+}
+
+impl Engine {
+    /// A handle of the open engine.
+    fn inner(&self, py: Python<'_>) -> PyResult<rag_core::Engine> {
+        let closed = || Error::new(ErrorKind::InvalidArgument, "the engine is closed; open it again");
+        let inner = self.inner.read().unwrap_or_else(PoisonError::into_inner).clone();
+        inner.ok_or_else(|| raise(py, &closed()))
+    }
+}
+
+#[allow(clippy::too_many_arguments, reason = "the arguments of a search")]
+fn request(
+    py: Python<'_>,
+    text: &str,
+    k: usize,
+    filter: Option<&Bound<'_, PyAny>>,
+    retrievers: Option<&[String]>,
+    explain: bool,
+    vector: Option<Vec<f32>>,
+    syntax: bool,
+    cancel: &Cancel,
+) -> PyResult<SearchRequest> {
+    let mut request = SearchRequest::new(text, k).with_mode(mode(py, retrievers)?).with_cancel(cancel.clone());
+    request.filter = filter.map(|filter| convert::filter(py, filter)).transpose()?;
+    request.explain = explain;
+    request.vector = vector;
+    request.syntax = syntax;
+    Ok(request)
+}
+
+fn mode(py: Python<'_>, retrievers: Option<&[String]>) -> PyResult<Mode> {
+    let Some(names) = retrievers else { return Ok(Mode::Hybrid) };
+    let (mut dense, mut lexical) = (false, false);
+    for name in names {
+        match name.as_str() {
+            "dense" => dense = true,
+            "lexical" => lexical = true,
+            other => {
+                return Err(invalid(py, format!("`retrievers` has {other:?}; there are \"dense\" and \"lexical\"")));
+            }
+        }
+    }
+    match (dense, lexical) {
+        (true, true) => Ok(Mode::Hybrid),
+        (true, false) => Ok(Mode::Dense),
+        (false, true) => Ok(Mode::Lexical),
+        (false, false) => Err(invalid(py, "`retrievers` is empty; give \"dense\", \"lexical\" or both")),
+    }
+}

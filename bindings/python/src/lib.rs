@@ -1,0 +1,38 @@
+//! The engine for Python. Every function here converts its arguments, calls the engine with the interpreter released, and
+//! converts the answer or the error; nothing is computed here.
+
+#![allow(clippy::needless_pass_by_value, clippy::wrong_self_convention, reason = "arguments as PyO3 extracts them")]
+
+mod answer;
+mod call;
+mod convert;
+mod embedder;
+mod engine;
+mod errors;
+mod evaluation;
+mod fusion;
+mod reports;
+mod vectors;
+
+use pyo3::pymodule;
+
+/// Embeddable retrieval engine: embedding, dense and lexical retrieval, fusion and evaluation in your own process.
+#[pymodule]
+mod _rag_core {
+    #[pymodule_export]
+    use crate::answer::{Answer, Chunk, Explanation, Hit, RunExplanation};
+    #[pymodule_export]
+    use crate::embedder::Embedder;
+    #[pymodule_export]
+    use crate::engine::Engine;
+    #[pymodule_export]
+    use crate::errors::error_kinds;
+    #[pymodule_export]
+    use crate::evaluation::evaluate;
+    #[pymodule_export]
+    use crate::fusion::fuse;
+    #[pymodule_export]
+    use crate::reports::{Stats, UpsertReport, VerifyReport};
+    #[pymodule_export]
+    use crate::vectors::VectorIndex;
+}
