@@ -36,7 +36,7 @@ fn lines_of_ten_megabytes_are_indexed_and_found() {
     let (report, _) = place.index(0, &[]);
     assert_eq!((&report["added"], &report["failed"]), (&json!(4), &json!(0)));
     assert_eq!(place.search("bakery", &["--mode", "lexical"]), ["short"]);
-    assert_eq!(place.search("glacier", &["--mode", "lexical"]), ["b.txt", "long"]);
+    assert_eq!(place.search("glacier", &["--mode", "lexical"]), ["in/b.txt", "long"]);
 }
 
 #[test]
@@ -45,7 +45,7 @@ fn a_document_beyond_the_limit_is_named_with_the_setting() {
     let (report, said) = place.index(20, &[]);
     said.must_fail(20, &["big.txt", "runtime.max_document_bytes"]);
     assert_eq!((&report["added"], &report["failed"]), (&json!(1), &json!(1)));
-    assert_eq!(place.search("bakery", &[]), ["fine.txt"]);
+    assert_eq!(place.search("bakery", &[]), ["in/fine.txt"]);
 }
 
 #[test]
@@ -69,7 +69,7 @@ fn what_cannot_be_read_is_named_and_the_rest_indexed() {
         ],
     );
     assert_eq!((&report["added"], &report["failed"]), (&json!(2), &json!(5)));
-    assert_eq!(place.search("alpine passes", &["--mode", "lexical"]), ["fine.md"]);
+    assert_eq!(place.search("alpine passes", &["--mode", "lexical"]), ["in/fine.md"]);
     assert_eq!(place.search("bakery", &["--mode", "lexical"]), ["b"]);
 }
 

@@ -13,7 +13,7 @@ fn deleted_documents_are_gone_from_every_answer() {
     let place = Place::with(&[("a.txt", b"bakery"), ("sub/b.jsonl", records)]);
     place.index(0, &[]);
     assert_eq!(place.search("bakery", &[]).len(), 4);
-    let said = place.rag(&["delete", "a.txt", "sub/b.jsonl#1", "x", "x", "nobody", "--data", "data", "--json"]);
+    let said = place.rag(&["delete", "in/a.txt", "in/sub/b.jsonl#1", "x", "x", "nobody", "--data", "data", "--json"]);
     assert_eq!(said.code, Some(0), "{said:?}");
     let answer: serde_json::Value = serde_json::from_str(&said.out).unwrap();
     assert_eq!(answer, json!({"deleted": 3, "missing": ["nobody"]}));
@@ -33,7 +33,7 @@ fn explain_tells_how_deep_was_looked() {
     let place = Place::with(&[("a.jsonl", lines.as_bytes()), ("far.txt", b"alpine passes")]);
     place.index(0, &[]);
     let explain = |options: &[&str]| {
-        place.rag(&[&["explain", "far.txt", "bakery", "--mode", "lexical", "--data", "data"], options].concat())
+        place.rag(&[&["explain", "in/far.txt", "bakery", "--mode", "lexical", "--data", "data"], options].concat())
     };
     explain(&[]).must_fail(4, &["the first 100 candidates"]);
     explain(&["-k", "200"]).must_fail(4, &["the first 200 candidates"]);

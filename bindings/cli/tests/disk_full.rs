@@ -44,7 +44,7 @@ fn a_full_disk_has_its_exit_code_and_the_data_is_as_before() {
         .collect();
     place.write("b.jsonl", lines.as_bytes());
     place.rag(&["index", "in", "--data", "data"]).must_fail(13, &["No space left on device"]);
-    assert_eq!(place.search("bakery", &[]), ["a.txt"], "searching needs no room");
+    assert_eq!(place.search("bakery", &[]), ["in/a.txt"], "searching needs no room");
     assert!(disk.mount("remount,size=256m").unwrap().status.success());
     let said = place.rag(&["verify", "--data", "data"]);
     assert_eq!((said.code, said.out.as_str()), (Some(0), "1 documents are whole\n"), "{said:?}");

@@ -69,8 +69,7 @@ impl<'a> Bytes<'a> {
 fn damage(file: &mut Vec<u8>, input: &mut Bytes<'_>) {
     const BLOCK: usize = 4096;
     while let Some(kind) = input.next() {
-        let used: Vec<usize> = (0..file.len()).filter(|&at| file[at] != 0).collect();
-        let at = used.get(input.below(used.len())).copied().unwrap_or(0);
+        let at = place(file, input);
         let end = |length: usize| file.len().min(at + length);
         match kind % 8 {
             0 | 1 => {
@@ -89,7 +88,7 @@ fn damage(file: &mut Vec<u8>, input: &mut Bytes<'_>) {
                 file[range].fill(filling);
             }
             5 => {
-                let from = used.get(input.below(used.len())).copied().unwrap_or(0) / BLOCK * BLOCK;
+                let from = place(file, input) / BLOCK * BLOCK;
                 let to = at / BLOCK * BLOCK;
                 let length = BLOCK.min(file.len() - from).min(file.len() - to);
                 file.copy_within(from..from + length, to);
@@ -101,6 +100,13 @@ fn damage(file: &mut Vec<u8>, input: &mut Bytes<'_>) {
             }
         }
     }
+}
+
+/// A byte that is not zero, the first from where the input says.
+fn place(file: &[u8], input: &mut Bytes<'_>) -> usize {
+    let from = input.below(file.len());
+    let used = |bytes: &[u8]| bytes.iter().position(|&byte| byte != 0);
+    used(&file[from..]).map(|at| from + at).or_else(|| used(&file[..from])).unwrap_or(0)
 }
 
 #[cfg(test)]
