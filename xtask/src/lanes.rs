@@ -76,7 +76,8 @@ fn python(runner: &mut Runner) -> Result<()> {
         runner.skip("ruff", "there are no Python files");
         return Ok(());
     }
-    let mut arguments = vec!["check", "--no-cache", "--line-length", "120", "--select", "E,F,I,B,UP"];
+    let mut arguments = vec!["check", "--no-cache", "--line-length", "120", "--target-version", "py310"];
+    arguments.extend(["--select", "E,F,I,B,UP"]);
     arguments.extend(scripts.iter().map(String::as_str));
     runner.step("ruff", "ruff", &arguments)
 }

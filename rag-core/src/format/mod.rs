@@ -42,6 +42,7 @@ pub(crate) enum FileKind {
     /// The lists of segments and files of the lexical index.
     LexicalMeta = 4,
     /// Vectors of an index on its own.
+    #[cfg_attr(not(feature = "hnsw"), allow(dead_code))]
     Vectors = 5,
 }
 
