@@ -52,7 +52,7 @@ def test_filters_retrievers_and_vectors(engine):
     vector = rag.Embedder.load().encode(["bakery"], kind="query")[0]
     dense = engine.search("", vector=vector, retrievers=["dense"])
     assert [hit.id for hit in dense] == [hit.id for hit in engine.search("bakery", retrievers=["dense"])]
-    assert "`yaer`" in engine.search("x", filter={"eq": {"yaer": 1}}).degraded[0]
+    assert "`jahr`" in engine.search("x", filter={"eq": {"jahr": 1}}).degraded[0]
 
 
 def test_tenants_are_apart(engine):
