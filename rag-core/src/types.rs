@@ -99,19 +99,6 @@ impl<T: Into<Value>> From<Vec<T>> for Value {
 /// Metadata of a document: flat, by field name. Nested objects use dotted names (`author.name`).
 pub type Metadata = BTreeMap<String, Value>;
 
-/// About how many bytes metadata takes: names and texts as they are, every other value eight.
-#[cfg(feature = "engine")]
-pub(crate) fn metadata_bytes(metadata: &Metadata) -> usize {
-    fn of(value: &Value) -> usize {
-        match value {
-            Value::Text(text) => text.len(),
-            Value::List(values) => values.iter().map(of).sum(),
-            Value::Bool(_) | Value::Int(_) | Value::Float(_) => 8,
-        }
-    }
-    metadata.iter().map(|(field, value)| field.len() + of(value)).sum()
-}
-
 /// What a caller hands in: one document.
 ///
 /// ```
@@ -156,12 +143,29 @@ impl Document {
         self
     }
 
+    /// About how many bytes it takes: names and texts as they are, every other value eight.
+    pub fn bytes(&self) -> usize {
+        self.id.len() + self.title.len() + self.text.len() + metadata_bytes(&self.metadata)
+    }
+
     /// Names the tenant.
     #[must_use]
     pub fn with_tenant(mut self, tenant: impl Into<String>) -> Self {
         self.tenant = Some(tenant.into());
         self
     }
+}
+
+/// As [`Document::bytes`].
+pub(crate) fn metadata_bytes(metadata: &Metadata) -> usize {
+    fn of(value: &Value) -> usize {
+        match value {
+            Value::Text(text) => text.len(),
+            Value::List(values) => values.iter().map(of).sum(),
+            Value::Bool(_) | Value::Int(_) | Value::Float(_) => 8,
+        }
+    }
+    metadata.iter().map(|(field, value)| field.len() + of(value)).sum()
 }
 
 /// Who asks, and what they may see. Every call carries one; there is no unscoped read.
@@ -418,6 +422,23 @@ mod tests {
     fn restrictions_of_a_scope_add_up() {
         let scope = Scope::default().restricted_to(Filter::eq("a", 1i64)).restricted_to(Filter::eq("b", 2i64));
         assert_eq!(scope.filter(), Some(&Filter::and([Filter::eq("a", 1i64), Filter::eq("b", 2i64)])));
+    }
+
+    #[test]
+    fn everything_that_a_document_holds_counts() {
+        let long = "x".repeat(1000);
+        let plain = Document::new("a", "b").bytes();
+        let list = Value::List(vec![Value::from("y".repeat(10)); 100]);
+        for document in [
+            Document::new(&*long, "b"),
+            Document::new("a", &*long),
+            Document::new("a", "b").with_title(&*long),
+            Document::new("a", "b").with_metadata("field", &*long),
+            Document::new("a", "b").with_metadata(&*long, 1i64),
+            Document::new("a", "b").with_metadata("field", list),
+        ] {
+            assert!(document.bytes() >= plain + 999, "{document:?}");
+        }
     }
 
     #[test]

@@ -108,7 +108,7 @@ impl Engine {
         let (mut batch, mut bytes, mut report) = (Vec::new(), 0, rag_core::engine::UpsertReport::default());
         for (position, row) in rows.try_iter()?.enumerate() {
             let document = convert::document(&row?, position, columns)?;
-            bytes += document.title.len() + document.text.len();
+            bytes += document.bytes();
             batch.push(document);
             if !whole && (batch.len() >= BATCH_DOCUMENTS || bytes >= BATCH_BYTES) {
                 bytes = 0;

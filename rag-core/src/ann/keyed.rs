@@ -131,6 +131,8 @@ pub type Neighbours = Vec<(u64, f32)>;
 pub struct KeyedIndex {
     options: KeyedOptions,
     writer: Mutex<Writer>,
+    /// Held while a graph is built.
+    building: Mutex<()>,
     view: ArcSwap<View>,
     /// Whether the writer has changes that the view lacks.
     changed: AtomicBool,
@@ -169,7 +171,7 @@ impl KeyedIndex {
         let view = ArcSwap::from_pointee(View { index: index.publish()?, keys: keys.clone() });
         let writer = Mutex::new(Writer { index, numbers: HashMap::new(), keys, is_built: false });
         let pool = Pool::new("rag-vectors", options.threads);
-        Ok(KeyedIndex { options, writer, view, changed: AtomicBool::new(false), pool })
+        Ok(KeyedIndex { options, writer, building: Mutex::new(()), view, changed: AtomicBool::new(false), pool })
     }
 
     /// The settings.
@@ -221,8 +223,8 @@ impl KeyedIndex {
     }
 
     /// Builds a graph over all vectors there are now: searches then take logarithmic instead of linear time, and find most
-    /// of the true neighbours instead of all. With less than 5,000 vectors searching stays exact. Searches go on
-    /// meanwhile; adding and removing wait.
+    /// of the true neighbours instead of all. With less than 5,000 vectors searching stays exact. Everything else goes on
+    /// meanwhile; a second build waits for the first.
     ///
     /// # Errors
     /// `Unsupported` for a metric other than [`Metric::Cosine`]; `Cancelled` and `DeadlineExceeded`, with the index as it
@@ -234,10 +236,11 @@ impl KeyedIndex {
                 "a graph needs `metric` \"cosine\"; with others the index stays exact",
             ));
         }
-        let mut writer = self.writer()?;
-        let build = writer.index.start_build();
+        let _one_at_a_time = self.building.lock().map_err(|_| Error::internal("an earlier build ended in a defect"))?;
+        let build = self.writer()?.index.start_build();
         let graph = self.pool.run_apart(|| build.run(cancel));
         let failure = graph.as_ref().err().cloned();
+        let mut writer = self.writer()?;
         writer.index.install(graph.ok());
         writer.is_built |= failure.is_none();
         self.changed.store(true, Ordering::Release);
@@ -292,12 +295,22 @@ impl KeyedIndex {
     /// # Errors
     /// `NotFound`, `Corruption`; as [`KeyedIndex::build`].
     pub fn load(path: &Path, threads: usize, cancel: &Cancel) -> Result<Self> {
-        let saved = file::load(path)?;
-        let index = KeyedIndex::new(saved.options.with_threads(threads))?;
+        KeyedIndex::of_file(file::load(path)?, threads, cancel)
+    }
+
+    /// What a file holds that [`KeyedIndex::save`] could have written, as an index; for fuzzing as well.
+    #[cfg(any(test, feature = "testing"))]
+    pub(crate) fn from_payload(payload: &[u8]) -> Result<Self> {
+        KeyedIndex::of_file(file::parse(payload)?, 1, &Cancel::never())
+    }
+
+    fn of_file(saved: file::Saved, threads: usize, cancel: &Cancel) -> Result<Self> {
+        let damaged = |error: Error| Error::corruption(format!("file of vectors: {error}")).with_source(error);
+        let index = KeyedIndex::new(saved.options.with_threads(threads)).map_err(damaged)?;
         {
             let mut writer = index.writer()?;
             for (id, row) in saved.ids.iter().zip(saved.rows.chunks_exact(index.options.width())) {
-                writer.put(*id, row)?;
+                writer.put(*id, row).map_err(damaged)?;
             }
             index.changed.store(true, Ordering::Release);
         }

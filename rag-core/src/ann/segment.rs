@@ -392,7 +392,7 @@ fn write_section<T: bytemuck::Pod, const N: usize>(
     if over == 0 { Ok(()) } else { out.write_all(&[0; ALIGN][over..]) }
 }
 
-fn write_values<T: bytemuck::Pod, const N: usize>(
+pub(super) fn write_values<T: bytemuck::Pod, const N: usize>(
     out: &mut dyn Write,
     values: &[T],
     encode: fn(&T) -> [u8; N],

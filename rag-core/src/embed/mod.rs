@@ -100,9 +100,7 @@ pub trait Embedder: Send + Sync + fmt::Debug {
         batch_tokens: Option<usize>,
         cancel: &Cancel,
     ) -> Result<Embeddings> {
-        if batch_tokens == Some(0) {
-            return Err(Error::invalid("`batch_tokens` is 0; give at least 1"));
-        }
+        check_batch_tokens(batch_tokens)?;
         self.embed(texts, kind, cancel)
     }
 
@@ -126,6 +124,13 @@ pub fn check_embeddings(embeddings: &Embeddings, identity: &ModelIdentity, texts
     }
     if let Some(at) = embeddings.vectors.iter().position(|x| !x.is_finite()) {
         return fail(format!("gave a value that is not finite for text {}", at / embeddings.dimension.max(1)));
+    }
+    Ok(())
+}
+
+fn check_batch_tokens(batch_tokens: Option<usize>) -> Result<()> {
+    if batch_tokens == Some(0) {
+        return Err(Error::invalid("`batch_tokens` is 0; give at least 1"));
     }
     Ok(())
 }

@@ -7,6 +7,7 @@ use super::Inner;
 use super::open::Writer;
 use crate::ann::{HnswBuild, HnswGraph};
 use crate::error::{Error, ErrorKind, Result};
+use crate::pool::Pool;
 use crate::types::Cancel;
 
 impl Inner {
@@ -38,15 +39,7 @@ impl Inner {
         }
         let mut writer = self.writer()?;
         let Some(build) = writer.vectors.start_build() else { return Ok(()) };
-        // In a thread of its own, since the lock of the writers is held; see `Pool::run_apart`.
-        let (threads, closing) = (self.config.runtime.threads, self.closing.clone());
-        let thread = std::thread::Builder::new().name("rag-graph".to_owned());
-        let graph = match thread.spawn(move || run(build, threads, &closing)) {
-            Ok(thread) => thread.join().unwrap_or_else(|_| Err(Error::internal("building the graph failed"))),
-            Err(error) => {
-                Err(Error::new(ErrorKind::ResourceExhausted, "no thread to build the graph in").with_source(error))
-            }
-        };
+        let graph = run(build, self.config.runtime.threads, &self.closing);
         let failure = graph.as_ref().err().cloned();
         writer.vectors.install(graph.ok());
         failure.map_or(Ok(()), Err)
@@ -74,10 +67,6 @@ impl Inner {
 /// Builds in threads of its own: in those of the searches it would make them wait. A defect there is an error like others,
 /// so that the index learns that its build is over.
 fn run(build: HnswBuild, threads: usize, cancel: &Cancel) -> Result<HnswGraph> {
-    let name = |i| format!("rag-graph-{i}");
-    let work = || match rayon::ThreadPoolBuilder::new().num_threads(threads).thread_name(name).build() {
-        Ok(pool) => pool.install(|| build.run(cancel)),
-        Err(_) => build.run(cancel),
-    };
+    let work = || Pool::new("rag-graph", threads).run_apart(|| build.run(cancel));
     catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| Err(Error::internal("building the graph failed")))
 }

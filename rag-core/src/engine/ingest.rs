@@ -11,7 +11,7 @@ use crate::embed::{TextKind, check_embeddings};
 use crate::error::{Error, Result};
 use crate::store::Record;
 use crate::telemetry::Stage;
-use crate::types::{Cancel, DocNum, Document, MAX_ID_BYTES, MAX_TITLE_BYTES, Scope, Value, check_name, metadata_bytes};
+use crate::types::{Cancel, DocNum, Document, MAX_ID_BYTES, MAX_TITLE_BYTES, Scope, Value, check_name};
 
 /// Bytes of text that are handed to the model at once.
 const EMBED_BYTES: usize = 16 << 20;
@@ -35,6 +35,13 @@ impl Inner {
         stages.run(Stage::Embed, || self.embed_missing(&mut drafts, cancel, &mut report))?;
         stages.run(Stage::Store, || writer.stage(|writer| drafts.iter().try_for_each(|draft| put(writer, draft))))?;
         Ok(report)
+    }
+
+    /// Whether an upsert would take the document.
+    pub(super) fn check(&self, scope: &Scope, document: &Document) -> Result<()> {
+        scope.validate()?;
+        validate_one(scope, document, self.config.runtime.max_document_bytes)
+            .map_err(|error| error.with("document", shown(&document.id)))
     }
 
     pub(super) fn delete(&self, scope: &Scope, ids: &[&str]) -> Result<usize> {
@@ -178,14 +185,17 @@ fn kept_vectors(
 fn validate(scope: &Scope, documents: Vec<Document>, max_bytes: usize) -> Result<Vec<Document>> {
     let mut kept: BTreeMap<String, usize> = BTreeMap::new();
     for (position, document) in documents.iter().enumerate() {
-        validate_one(scope, document, max_bytes).map_err(|error| {
-            let id: String = document.id.chars().take(MAX_ID_BYTES / 8).collect();
-            error.with("document", format!("{id:?} at position {position}"))
-        })?;
+        validate_one(scope, document, max_bytes)
+            .map_err(|error| error.with("document", format!("{} at position {position}", shown(&document.id))))?;
         kept.insert(document.id.clone(), position);
     }
     let is_last = |position: &usize, id: &str| kept.get(id) == Some(position);
     Ok(documents.into_iter().enumerate().filter(|(i, d)| is_last(i, &d.id)).map(|(_, document)| document).collect())
+}
+
+/// An id as messages have it: short, and without control characters.
+fn shown(id: &str) -> String {
+    format!("{:?}", id.chars().take(MAX_ID_BYTES / 8).collect::<String>())
 }
 
 fn validate_one(scope: &Scope, document: &Document, max_bytes: usize) -> Result<()> {
@@ -202,7 +212,7 @@ fn validate_one(scope: &Scope, document: &Document, max_bytes: usize) -> Result<
             "`title` has {bytes} bytes; at most {MAX_TITLE_BYTES} are allowed, since every chunk carries it: put more into `text`"
         )));
     }
-    let bytes = document.title.len() + document.text.len() + metadata_bytes(&document.metadata);
+    let bytes = document.bytes();
     if bytes > max_bytes {
         return Err(Error::invalid(format!(
             "`text`, `title` and `metadata` have {bytes} bytes; at most {max_bytes} are allowed (runtime.max_document_bytes)"

@@ -40,7 +40,8 @@ impl Lock {
             Err(TryLockError::WouldBlock) => {
                 let mut holder = String::new();
                 // On systems where a lock forbids reading as well, the holder stays unknown.
-                let _ = file.read_to_string(&mut holder);
+                let _ = (&mut file).take(COUNT_AT).read_to_string(&mut holder);
+                let holder = holder.trim_end_matches('\0');
                 let holder = if holder.trim().is_empty() { "another process" } else { holder.trim() };
                 return Err(Error::new(
                     ErrorKind::Conflict,
@@ -140,7 +141,27 @@ mod tests {
         let error = Lock::take(folder.path()).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Conflict);
         assert!(error.to_string().contains(&format!("process {}", std::process::id())), "{error}");
+        held.count_commit();
+        let again = Lock::take(folder.path()).unwrap_err();
+        assert_eq!(again.to_string(), error.to_string(), "the count is no part of the name");
         drop(held);
         Lock::take(folder.path()).unwrap();
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_forked_child_reads_until_its_parent_commits_and_never_writes() {
+        let folder = tempfile::tempdir().unwrap();
+        let own = Lock::take(folder.path()).unwrap();
+        own.count_commit();
+        // What a fork leaves a child with: the open file, and the memory of that moment, of another process.
+        let child = Lock { file: own.file.try_clone().unwrap(), process: u32::MAX, commits: AtomicU64::new(1) };
+        assert!(own.is_own() && !child.is_own());
+        assert_eq!(child.may_write().unwrap_err().kind(), ErrorKind::Conflict);
+        child.may_read().unwrap();
+        own.count_commit();
+        assert_eq!(child.may_read().unwrap_err().kind(), ErrorKind::Conflict);
+        own.may_write().unwrap();
+        own.may_read().unwrap();
     }
 }

@@ -136,6 +136,15 @@ impl Engine {
         self.inner.upsert(scope, documents, cancel)
     }
 
+    /// Whether [`Engine::upsert`] would take the document as it is. Callers that collect documents from many places leave
+    /// out the ones that are wrong this way, instead of losing the batch.
+    ///
+    /// # Errors
+    /// As [`Engine::upsert`] for what is wrong with a document.
+    pub fn check(&self, scope: &Scope, document: &Document) -> Result<()> {
+        self.inner.check(scope, document)
+    }
+
     /// Stages deletions; gives the number of documents that were there. Ids that are not there are fine.
     ///
     /// # Errors
@@ -151,7 +160,9 @@ impl Engine {
     /// Failures of the disk. The message says whether the commit stands.
     pub fn commit(&self) -> Result<u64> {
         let mut writer = self.inner.writer()?;
-        self.inner.lock.count_commit();
+        if writer.has_changes() {
+            self.inner.lock.count_commit();
+        }
         let never = Cancel::never();
         if let Some(snapshot) = writer.commit(&Stages::new(&*self.inner.telemetry, &never))? {
             self.inner.snapshot.store(Arc::new(snapshot));

@@ -135,8 +135,10 @@ fn visible(snapshot: &Snapshot, scope: &Scope, request: &SearchRequest) -> Resul
     if !request.syntax {
         return Ok(visible);
     }
-    let required = snapshot.lexical.required(&TextQuery::Syntax(request.text.clone()))?;
-    Ok(required.map_or_else(|| visible.clone(), |required| visible.narrowed(&required)))
+    Ok(match snapshot.lexical.required(&TextQuery::Syntax(request.text.clone()))? {
+        Some(required) => visible.narrowed(&required),
+        None => visible,
+    })
 }
 
 /// How the pool was made, for explanations.

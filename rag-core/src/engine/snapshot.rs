@@ -19,7 +19,7 @@ pub(super) struct Snapshot {
 }
 
 /// The documents that a call may see.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub(super) struct Visible {
     set: IdSet,
     /// Whether every document that the indexes hold is visible, so that nothing has to be checked.

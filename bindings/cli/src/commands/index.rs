@@ -4,7 +4,7 @@ use std::path::{Component, Path};
 
 use anyhow::Result;
 use rag_core::engine::UpsertReport;
-use rag_core::{Cancel, Document, Engine, Error, ErrorKind, Metadata, Scope, Value};
+use rag_core::{Document, Engine, Error, Scope};
 use serde_json::json;
 
 use crate::Data;
@@ -14,9 +14,6 @@ use crate::ui::{Output, exit, progress::Progress};
 /// Documents of one upsert, and bytes at which it is full earlier.
 const BATCH_DOCUMENTS: usize = 512;
 const BATCH_BYTES: usize = 16 << 20;
-
-/// Bytes from which on a document is an upsert of its own.
-const LARGE_DOCUMENT: usize = 1 << 20;
 
 pub(crate) fn run(
     output: Output,
@@ -149,8 +146,6 @@ pub(crate) fn stage(output: Output, engine: &Engine, scope: &Scope, mut reader: 
 struct Batch<'a> {
     engine: &'a Engine,
     scope: &'a Scope,
-    /// Cancelled, so that an upsert with it ends when its documents have been checked.
-    check_only: Cancel,
     documents: Vec<Document>,
     bytes: usize,
     report: UpsertReport,
@@ -159,28 +154,18 @@ struct Batch<'a> {
 
 impl<'a> Batch<'a> {
     fn new(engine: &'a Engine, scope: &'a Scope) -> Self {
-        let check_only = Cancel::never();
-        check_only.cancel();
         let (report, refused) = (UpsertReport::default(), Refused::default());
-        Batch { engine, scope, check_only, documents: Vec::new(), bytes: 0, report, refused }
+        Batch { engine, scope, documents: Vec::new(), bytes: 0, report, refused }
     }
 
     fn add(&mut self, document: Document) -> rag_core::Result<()> {
-        let bytes = bytes_of(&document);
-        if bytes >= LARGE_DOCUMENT {
-            self.flush()?;
-            return self.upsert_alone(document);
-        }
-        // One refused document would have the whole batch refused, and that is handed over and gone.
-        let checked = self.engine.upsert_with(self.scope, vec![document.clone()], &self.check_only);
-        if let Err(error) = checked
-            && error.kind() == ErrorKind::InvalidArgument
-        {
+        // One refused document would have the whole batch refused.
+        if let Err(error) = self.engine.check(self.scope, &document) {
             self.refused.add(&error);
             return Ok(());
         }
+        self.bytes += document.bytes();
         self.documents.push(document);
-        self.bytes += bytes;
         if self.documents.len() >= BATCH_DOCUMENTS || self.bytes >= BATCH_BYTES { self.flush() } else { Ok(()) }
     }
 
@@ -189,33 +174,6 @@ impl<'a> Batch<'a> {
         self.report += self.engine.upsert(self.scope, std::mem::take(&mut self.documents))?;
         Ok(())
     }
-
-    fn upsert_alone(&mut self, document: Document) -> rag_core::Result<()> {
-        match self.engine.upsert(self.scope, vec![document]) {
-            Ok(report) => self.report += report,
-            Err(error) if error.kind() == ErrorKind::InvalidArgument => self.refused.add(&error),
-            Err(error) => return Err(error),
-        }
-        Ok(())
-    }
-}
-
-/// What a document takes in memory, about.
-fn bytes_of(document: &Document) -> usize {
-    document.id.len() + document.title.len() + document.text.len() + metadata_bytes(&document.metadata)
-}
-
-fn metadata_bytes(metadata: &Metadata) -> usize {
-    metadata.iter().map(|(field, value)| field.len() + value_bytes(value)).sum()
-}
-
-fn value_bytes(value: &Value) -> usize {
-    let inside = match value {
-        Value::Text(text) => text.len(),
-        Value::List(values) => values.iter().map(value_bytes).sum(),
-        Value::Bool(_) | Value::Int(_) | Value::Float(_) => 0,
-    };
-    size_of::<Value>() + inside
 }
 
 #[cfg(test)]
@@ -224,37 +182,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn everything_that_a_document_holds_counts() {
-        let long = "x".repeat(1000);
-        let plain = bytes_of(&Document::new("a", "b"));
-        let list = Value::List(vec![Value::from("y"); 100]);
-        for document in [
-            Document::new(&*long, "b"),
-            Document::new("a", &*long),
-            Document::new("a", "b").with_title(&*long),
-            Document::new("a", "b").with_metadata("field", &*long),
-            Document::new("a", "b").with_metadata(&*long, 1i64),
-            Document::new("a", "b").with_metadata("field", list),
-        ] {
-            assert!(bytes_of(&document) >= plain + 999, "{document:?}");
-        }
-    }
-
-    #[test]
     fn a_refused_document_does_not_take_its_batch_along() {
         let folder = tempfile::tempdir().unwrap();
         let (engine, scope) = (Engine::open(folder.path()).unwrap(), Scope::default());
         let mut batch = Batch::new(&engine, &scope);
-        let large = "word ".repeat(LARGE_DOCUMENT / 5 + 1);
+        let large = "word ".repeat(200_000);
         for (id, text) in
             [("a", "one"), ("b\n", "two"), ("c", &*large), ("d\n", &*large), ("a", "three"), ("a", "four")]
         {
             batch.add(Document::new(id, text)).unwrap();
         }
-        assert_eq!(batch.documents.len(), 2, "nothing is copied or lost before the batch is full");
+        assert_eq!(batch.documents.len(), 4, "nothing is handed over before the batch is full");
         batch.flush().unwrap();
         engine.commit().unwrap();
-        assert_eq!((batch.report.added, batch.report.updated, batch.report.repeated), (2, 1, 1));
+        assert_eq!((batch.report.added, batch.report.updated, batch.report.repeated), (2, 0, 2));
         assert_eq!((batch.refused.count, batch.refused.kept.len()), (2, 2));
         assert_eq!(engine.get(&scope, "a").unwrap().unwrap().document.text, "four");
     }

@@ -3,16 +3,16 @@
 //! ```text
 //! payload, little-endian
 //!   0  u32 layout version (1)   4  u32 dimension   8  u32 m   12  u32 candidates while building
-//!  16  u8 metric: 0 cosine, 1 dot, 2 l2   17  u8 whether a graph was built   18  6 zero bytes   24  u64 rows r
+//!  16  u8 metric: 0 cosine, 1 dot, 2 l2   17  u8 whether a graph was built, 0 unless cosine   18  6 zero bytes   24  u64 rows r
 //!  32  ids: r · u64
 //!      vectors as the index holds them: r · (dimension, one more for l2) · f32
 //! ```
 
-use std::io::Write;
 use std::path::Path;
 
 use super::{KeyedOptions, Metric, View};
 use crate::ann::MAX_DIMENSION;
+use crate::ann::segment::write_values;
 use crate::error::{Error, Result};
 use crate::format::FileKind;
 use crate::format::disk::Disk;
@@ -24,7 +24,7 @@ const METRICS: [Metric; 3] = [Metric::Cosine, Metric::Dot, Metric::L2];
 
 /// What a file holds.
 #[derive(Debug)]
-pub(crate) struct Saved {
+pub(super) struct Saved {
     pub(super) options: KeyedOptions,
     pub(super) is_built: bool,
     pub(super) ids: Vec<u64>,
@@ -43,16 +43,9 @@ pub(super) fn save(path: &Path, options: &KeyedOptions, view: &View, is_built: b
         for doc in documents.iter() {
             out.write_all(&view.keys.get(doc as usize).copied().unwrap_or_default().to_le_bytes())?;
         }
-        for doc in documents.iter() {
-            write_floats(out, view.index.vectors_of(doc))?;
-        }
-        Ok(())
+        documents.iter().try_for_each(|doc| write_values(out, view.index.vectors_of(doc), |value| value.to_le_bytes()))
     })?;
     Ok(())
-}
-
-fn write_floats(out: &mut dyn Write, values: &[f32]) -> std::io::Result<()> {
-    values.iter().try_for_each(|value| out.write_all(&value.to_le_bytes()))
 }
 
 pub(super) fn load(path: &Path) -> Result<Saved> {
@@ -64,12 +57,12 @@ pub(super) fn load(path: &Path) -> Result<Saved> {
 ///
 /// # Errors
 /// `Corruption` for what was never written.
-pub(crate) fn parse(payload: &[u8]) -> Result<Saved> {
+pub(super) fn parse(payload: &[u8]) -> Result<Saved> {
     let corrupt = |what: &str| Error::corruption(format!("file of vectors: {what}"));
     let (front, body) = payload.split_first_chunk::<FRONT>().ok_or_else(|| corrupt("it is shorter than its front"))?;
     let word = |at: usize| u32::from_le_bytes([front[at], front[at + 1], front[at + 2], front[at + 3]]);
     let rows = u64::from_le_bytes(std::array::from_fn(|i| front[24 + i]));
-    if word(0) != LAYOUT_VERSION || front[18..24] != [0; 6] || front[17] > 1 {
+    if word(0) != LAYOUT_VERSION || front[18..24] != [0; 6] || front[17] > u8::from(front[16] == 0) {
         return Err(corrupt("its front is of no layout that this build knows"));
     }
     let metric = *METRICS.get(usize::from(front[16])).ok_or_else(|| corrupt("its metric is unknown"))?;

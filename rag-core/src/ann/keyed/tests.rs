@@ -85,7 +85,7 @@ proptest! {
 
     #[test]
     fn arbitrary_payloads_do_not_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
-        let _ = file::parse(&bytes);
+        let _ = KeyedIndex::from_payload(&bytes);
     }
 }
 
@@ -116,6 +116,34 @@ fn a_graph_finds_nearly_all_and_what_comes_after_it_too() {
     }
     let single = graph.search(&queries[..width], &KeyedQuery { ef: 200, ..query(10, &cancel) }).unwrap();
     assert_eq!(single, found[0], "alone as among many");
+}
+
+#[test]
+fn what_changes_while_a_graph_is_built_counts() {
+    let (rows, width, cancel) = (6000, 8, Cancel::never());
+    let base = random(&mut SmallRng::seed_from_u64(2), rows * width);
+    let index = KeyedIndex::new(KeyedOptions::new(width).with_threads(1)).unwrap();
+    index.add(&(0..rows as u64).collect::<Vec<_>>(), &base).unwrap();
+    let row = |i: usize| &base[i * width..(i + 1) * width];
+    std::thread::scope(|scope| {
+        let build = scope.spawn(|| index.build(&cancel));
+        for i in 0..50u64 {
+            let (gone, new) = (2 * i, 10_000 + i);
+            index.remove(&[gone]).unwrap();
+            index.add(&[new], row(gone as usize)).unwrap();
+            let allow = [gone, new, 1];
+            let found =
+                index.search(row(gone as usize), &KeyedQuery { allow: Some(&allow), ..query(1, &cancel) }).unwrap();
+            assert_eq!(found[0].0, new);
+        }
+        build.join().unwrap().unwrap();
+    });
+    assert_eq!(index.len(), rows);
+    for i in 0..50u64 {
+        let found = index.search(row(2 * i as usize), &KeyedQuery { ef: 200, ..query(5, &cancel) }).unwrap();
+        assert_eq!(found[0].0, 10_000 + i);
+        assert!(found.iter().all(|(id, _)| *id != 2 * i));
+    }
 }
 
 #[test]

@@ -12,7 +12,7 @@ use rag_governance::{ModelIdentity, Quantization};
 use rayon::iter::{IntoParallelRefIterator, ParallelIterator};
 use tokenizers::{Encoding, PostProcessor, Tokenizer};
 
-use super::{Device, Embedder, Embeddings, ModelOptions, TextKind, normalize};
+use super::{Device, Embedder, Embeddings, ModelOptions, TextKind, check_batch_tokens, normalize};
 use crate::error::{Error, ErrorKind, Result};
 use crate::types::Cancel;
 use folder::ModelFolder;
@@ -243,10 +243,8 @@ impl Embedder for TransformerModel {
         batch_tokens: Option<usize>,
         cancel: &Cancel,
     ) -> Result<Embeddings> {
+        check_batch_tokens(batch_tokens)?;
         let batch_tokens = batch_tokens.unwrap_or(BATCH_TOKENS);
-        if batch_tokens == 0 {
-            return Err(Error::invalid("`batch_tokens` is 0; give at least 1"));
-        }
         let dimension = self.identity.dimension;
         let (prompt, prompt_tokens) = match kind {
             TextKind::Query => (&self.identity.prompts.query, self.prompt_tokens.query),

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use xxhash_rust::xxh3::{xxh3_64, xxh3_64_with_seed};
 
 use super::Bytes;
-use crate::ann::{FlatIndex, FlatSegment, VectorIndexMut as _, VectorQuery};
+use crate::ann::{FlatIndex, FlatSegment, KeyedIndex, KeyedQuery, VectorIndexMut as _, VectorQuery};
 use crate::embed::{Embedder as _, StaticModel, TextKind, check_embeddings};
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::manifest::Manifest;
@@ -94,6 +94,16 @@ fn search(segment: FlatSegment) {
     if let Some(merged) = index.merged(true) {
         assert!(merged.segment().len() <= rows);
     }
+}
+
+/// A file of vectors is refused, or is an index that finds each of its vectors.
+pub fn vectors(data: &[u8]) {
+    let Some(index) = damaged(KeyedIndex::from_payload(data)) else { return };
+    let (dimension, never) = (index.options().dimension, Cancel::never());
+    let query = KeyedQuery { k: 3, ef: 8, allow: None, threads: 1, cancel: &never };
+    let found = index.search(&vec![1.0; dimension], &query).unwrap();
+    assert_eq!(found.len(), index.len().min(3));
+    assert!(found.iter().all(|(id, _)| index.contains(*id)));
 }
 
 /// A record is refused, or survives being written again.

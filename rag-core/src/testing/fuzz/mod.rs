@@ -7,7 +7,7 @@ mod files;
 mod store;
 mod text;
 
-pub use files::{manifest, model_file, record, segment};
+pub use files::{manifest, model_file, record, segment, vectors};
 pub use store::{store, store_open};
 pub use text::{chunk, filter, query, tokenizer, trec};
 
@@ -15,7 +15,7 @@ pub use text::{chunk, filter, query, tokenizer, trec};
 pub type Body = fn(&[u8]);
 
 /// Every target, by name.
-pub const TARGETS: [(&str, Body); 11] = [
+pub const TARGETS: [(&str, Body); 12] = [
     ("chunk", chunk),
     ("filter", filter),
     ("manifest", manifest),
@@ -27,6 +27,7 @@ pub const TARGETS: [(&str, Body); 11] = [
     ("store_open", store_open),
     ("tokenizer", tokenizer),
     ("trec", trec),
+    ("vectors", vectors),
 ];
 
 /// Reads decisions from the bytes of an input; past the end every decision is 0.
@@ -206,6 +207,11 @@ mod tests {
     }
 
     #[test]
+    fn vectors_holds() {
+        run("vectors", 2000);
+    }
+
+    #[test]
     fn store_holds() {
         run("store", 15);
     }
@@ -228,7 +234,7 @@ mod tests {
     #[test]
     #[ignore = "takes minutes; the extended lane runs it"]
     fn parsers_hold_over_many_inputs() {
-        for target in ["chunk", "filter", "manifest", "model_file", "query", "record", "segment", "trec"] {
+        for target in ["chunk", "filter", "manifest", "model_file", "query", "record", "segment", "trec", "vectors"] {
             run_from(target, 20_000, 1);
         }
     }
