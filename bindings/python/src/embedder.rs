@@ -7,7 +7,7 @@ use numpy::ndarray::Array2;
 use numpy::{IntoPyArray, PyArray2};
 use pyo3::prelude::*;
 use rag_core::Error;
-use rag_core::embed::{self, Device, ModelOptions, StaticModel, TextKind};
+use rag_core::embed::{self, Device, ModelOptions, TextKind};
 
 use crate::call::interruptible;
 use crate::errors::{invalid, raise};
@@ -49,13 +49,7 @@ impl Embedder {
         options.query_prompt = query_prompt;
         options.passage_prompt = document_prompt;
         options.max_tokens = max_tokens;
-        let inner = interruptible(py, None, |_| match path {
-            Some(path) => embed::load(&path, &options),
-            None if options == ModelOptions::new() => {
-                StaticModel::bundled().map(|model| Arc::new(model) as Arc<dyn embed::Embedder>)
-            }
-            None => Err(Error::invalid("the bundled model takes no device, prompts or limit; give a `path`")),
-        })?;
+        let inner = interruptible(py, None, |_| embed::load_or_bundled(path.as_deref(), &options))?;
         Ok(Embedder { inner })
     }
 
@@ -80,11 +74,7 @@ impl Embedder {
         batch_tokens: Option<usize>,
         progress: bool,
     ) -> PyResult<Bound<'py, PyArray2<f32>>> {
-        let kind = match kind {
-            "document" | "passage" => TextKind::Passage,
-            "query" => TextKind::Query,
-            other => return Err(invalid(py, format!("`kind` is {other:?}; give \"document\" or \"query\""))),
-        };
+        let kind: TextKind = kind.parse().map_err(|error: Error| raise(py, &error))?;
         if texts.is_instance_of::<pyo3::types::PyString>() {
             return Err(invalid(py, "`texts` is a string; give a list of texts"));
         }

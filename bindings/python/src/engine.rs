@@ -7,7 +7,7 @@ use pyo3::prelude::*;
 use pyo3::types::{PyAny, PyDict, PyList, PyTuple, PyType};
 use rag_core::engine::{Mode, SearchRequest};
 use rag_core::{Cancel, Document, Error, ErrorKind};
-use rag_runtime::Settings;
+use rag_runtime::{Batch, Model};
 
 use crate::answer::{self, Answer, Hit};
 use crate::call::{deadline, interruptible, released};
@@ -15,10 +15,6 @@ use crate::convert;
 use crate::embedder::Embedder;
 use crate::errors::{invalid, raise};
 use crate::reports::{Stats, UpsertReport, VerifyReport};
-
-/// Documents and bytes of text after which rows of a table or iterator are handed to the engine.
-const BATCH_DOCUMENTS: usize = 1024;
-const BATCH_BYTES: usize = 8 << 20;
 
 /// A retrieval engine over one data folder. Any thread may call any method; the interpreter is released while the engine
 /// works. Changes are staged by `upsert` and `delete`, and become durable and visible together with `commit`.
@@ -53,25 +49,15 @@ impl Engine {
         model: Option<&Bound<'_, PyAny>>,
         config: Option<PathBuf>,
     ) -> PyResult<Engine> {
-        let mut given = None;
-        let mut model_path = None;
-        if let Some(model) = model {
-            if let Ok(embedder) = model.cast::<Embedder>() {
-                given = Some(embedder.get().inner.clone());
-            } else {
-                let wanted = |_| invalid(py, "`model` is neither a path nor an Embedder");
-                model_path = Some(model.extract::<PathBuf>().map_err(wanted)?);
-            }
-        }
-        let folder = path.clone();
-        let inner = interruptible(py, None, move |_| {
-            let mut settings = Settings::from_environment(config.as_deref())?;
-            if let Some(embedder) = given {
-                return rag_core::Engine::builder().config(settings.engine).embedder(embedder).open(&folder);
-            }
-            settings.model.path = model_path.or(settings.model.path);
-            settings.open(&folder)
-        })?;
+        let model = match model {
+            None => Model::Configured,
+            Some(model) => match (model.cast::<Embedder>(), model.extract::<PathBuf>()) {
+                (Ok(embedder), _) => Model::Loaded(embedder.get().inner.clone()),
+                (_, Ok(path)) => Model::At(path),
+                _ => return Err(invalid(py, "`model` is neither a path nor an Embedder")),
+            },
+        };
+        let inner = interruptible(py, None, |_| rag_runtime::open(&path, model, config.as_deref()))?;
         Ok(Engine { inner: RwLock::new(Some(inner)), path })
     }
 
@@ -105,18 +91,15 @@ impl Engine {
             return Err(invalid(py, "`documents` is no collection of documents; give a list, an iterator or a table"));
         };
         let whole = documents.is_instance_of::<PyList>() || documents.is_instance_of::<PyTuple>();
-        let (mut batch, mut bytes, mut report) = (Vec::new(), 0, rag_core::engine::UpsertReport::default());
+        let (mut batch, mut report) = (Batch::default(), rag_core::engine::UpsertReport::default());
         for (position, row) in rows.try_iter()?.enumerate() {
-            let document = convert::document(&row?, position, columns)?;
-            bytes += document.bytes();
-            batch.push(document);
-            if !whole && (batch.len() >= BATCH_DOCUMENTS || bytes >= BATCH_BYTES) {
-                bytes = 0;
-                report += stage(std::mem::take(&mut batch))?;
+            batch.push(convert::document(&row?, position, columns)?);
+            if !whole && batch.is_full() {
+                report += stage(batch.take())?;
             }
         }
         if !batch.is_empty() {
-            report += stage(batch)?;
+            report += stage(batch.take())?;
         }
         Ok(report.into())
     }
@@ -354,30 +337,11 @@ fn request(
     syntax: bool,
     cancel: &Cancel,
 ) -> PyResult<SearchRequest> {
-    let mut request = SearchRequest::new(text, k).with_mode(mode(py, retrievers)?).with_cancel(cancel.clone());
+    let mode = retrievers.map_or(Ok(Mode::default()), Mode::of).map_err(|error| raise(py, &error))?;
+    let mut request = SearchRequest::new(text, k).with_mode(mode).with_cancel(cancel.clone());
     request.filter = filter.map(|filter| convert::filter(py, filter)).transpose()?;
     request.explain = explain;
     request.vector = vector;
     request.syntax = syntax;
     Ok(request)
-}
-
-fn mode(py: Python<'_>, retrievers: Option<&[String]>) -> PyResult<Mode> {
-    let Some(names) = retrievers else { return Ok(Mode::Hybrid) };
-    let (mut dense, mut lexical) = (false, false);
-    for name in names {
-        match name.as_str() {
-            "dense" => dense = true,
-            "lexical" => lexical = true,
-            other => {
-                return Err(invalid(py, format!("`retrievers` has {other:?}; there are \"dense\" and \"lexical\"")));
-            }
-        }
-    }
-    match (dense, lexical) {
-        (true, true) => Ok(Mode::Hybrid),
-        (true, false) => Ok(Mode::Dense),
-        (false, true) => Ok(Mode::Lexical),
-        (false, false) => Err(invalid(py, "`retrievers` is empty; give \"dense\", \"lexical\" or both")),
-    }
 }

@@ -13,16 +13,22 @@
 //! The variable `RAG__ENGINE__FUSION__DEPTH=200` says the same and wins over the file; `RAG_CONFIG` names the file where
 //! the caller names none. Where a setting is a string, quotes may be left out: `RAG__MODEL__QUERY_PROMPT=42`.
 
+mod batch;
+mod chosen;
+pub mod maps;
 mod overlay;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rag_core::config::EngineConfig;
-use rag_core::embed::{Device, Embedder, ModelOptions, StaticModel, load};
+use rag_core::embed::{Device, Embedder, ModelOptions, load_or_bundled};
 use rag_core::engine::EngineBuilder;
 use rag_core::{Engine, Error, Result};
 use serde::Deserialize;
+
+pub use batch::Batch;
+pub use chosen::{Model, open};
 
 /// Variable that names the configuration file.
 pub const CONFIG_VARIABLE: &str = "RAG_CONFIG";
@@ -109,16 +115,12 @@ impl Settings {
     /// Loads the embedding model.
     ///
     /// # Errors
-    /// As [`rag_core::embed::load`].
+    /// As [`rag_core::embed::load_or_bundled`].
     pub fn embedder(&self) -> Result<Arc<dyn Embedder>> {
         let ModelSettings { path, device, query_prompt, passage_prompt, max_tokens } = self.model.clone();
         let mut options = ModelOptions::new().with_device(device);
         (options.query_prompt, options.passage_prompt, options.max_tokens) = (query_prompt, passage_prompt, max_tokens);
-        match path {
-            Some(path) => load(&path, &options),
-            None if options == ModelOptions::new() => Ok(Arc::new(StaticModel::bundled()?)),
-            None => Err(Error::invalid("`model` has settings, but no `path`; the bundled model takes none")),
-        }
+        load_or_bundled(path.as_deref(), &options)
     }
 
     /// A builder with these settings and the model loaded.

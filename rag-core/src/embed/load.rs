@@ -73,6 +73,18 @@ pub fn load(path: &Path, options: &ModelOptions) -> Result<Arc<dyn Embedder>> {
     Ok(Arc::new(model))
 }
 
+/// As [`load`]; without a path the model that is part of this library.
+///
+/// # Errors
+/// As [`load`]; `InvalidArgument` for options without a path.
+pub fn load_or_bundled(path: Option<&Path>, options: &ModelOptions) -> Result<Arc<dyn Embedder>> {
+    match path {
+        Some(path) => load(path, options),
+        None if *options == ModelOptions::default() => Ok(Arc::new(StaticModel::bundled()?)),
+        None => Err(Error::invalid("the bundled model takes no device, prompts or limit; give the `path` of another")),
+    }
+}
+
 #[cfg(feature = "candle")]
 fn load_folder(folder: &Path, options: &ModelOptions) -> Result<Arc<dyn Embedder>> {
     Ok(Arc::new(super::TransformerModel::load(folder, options)?))

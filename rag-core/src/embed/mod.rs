@@ -21,7 +21,7 @@ pub use candle::TransformerModel;
 pub use device::Device;
 #[cfg(feature = "distill")]
 pub use distill::{DistillOptions, distill};
-pub use load::{ModelOptions, load};
+pub use load::{ModelOptions, load, load_or_bundled};
 pub use static_model::StaticModel;
 
 /// Which side of retrieval a text is on: some models prefix the two differently.
@@ -31,6 +31,19 @@ pub enum TextKind {
     Query,
     /// What is searched.
     Passage,
+}
+
+impl std::str::FromStr for TextKind {
+    type Err = Error;
+
+    /// `query`, `document` or `passage`.
+    fn from_str(name: &str) -> Result<Self> {
+        match name {
+            "query" => Ok(TextKind::Query),
+            "document" | "passage" => Ok(TextKind::Passage),
+            other => Err(Error::invalid(format!("`kind` is {other:?}; give \"document\" or \"query\""))),
+        }
+    }
 }
 
 /// Vectors of a batch of texts, in the order of the texts.

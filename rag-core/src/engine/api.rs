@@ -21,6 +21,32 @@ pub enum Mode {
     Lexical,
 }
 
+impl Mode {
+    /// The mode in which the retrievers of these names answer: `dense`, `lexical` or both.
+    ///
+    /// # Errors
+    /// `InvalidArgument` for another name, and for none.
+    pub fn of(retrievers: &[impl AsRef<str>]) -> Result<Mode> {
+        let (mut dense, mut lexical) = (false, false);
+        for name in retrievers {
+            match name.as_ref() {
+                "dense" => dense = true,
+                "lexical" => lexical = true,
+                other => {
+                    let message = format!("`retrievers` has {other:?}; there are \"dense\" and \"lexical\"");
+                    return Err(Error::invalid(message));
+                }
+            }
+        }
+        match (dense, lexical) {
+            (true, true) => Ok(Mode::Hybrid),
+            (true, false) => Ok(Mode::Dense),
+            (false, true) => Ok(Mode::Lexical),
+            (false, false) => Err(Error::invalid("`retrievers` is empty; give \"dense\", \"lexical\" or both")),
+        }
+    }
+}
+
 /// One question.
 ///
 /// ```

@@ -5,15 +5,12 @@ use std::path::{Component, Path};
 use anyhow::Result;
 use rag_core::engine::UpsertReport;
 use rag_core::{Document, Engine, Error, Scope};
+use rag_runtime::Batch;
 use serde_json::json;
 
 use crate::Data;
 use crate::readers::{self, MAX_KEPT, ReadOptions, ReadReport};
 use crate::ui::{Output, exit, progress::Progress};
-
-/// Documents of one upsert, and bytes at which it is full earlier.
-const BATCH_DOCUMENTS: usize = 512;
-const BATCH_BYTES: usize = 16 << 20;
 
 pub(crate) fn run(
     output: Output,
@@ -130,32 +127,31 @@ pub(crate) fn fill(output: Output, engine: &Engine, scope: &Scope, reader: reade
 /// Reads everything and stages it in batches. A document that the engine refuses is told by name and left out.
 pub(crate) fn stage(output: Output, engine: &Engine, scope: &Scope, mut reader: readers::Reader) -> Result<Indexed> {
     let progress = Progress::new(output, "documents", None);
-    let mut batch = Batch::new(engine, scope);
+    let mut staging = Staging::new(engine, scope);
     while let Some(document) = reader.next() {
         if let Some(path) = reader.current_path() {
             progress.tell(&path.to_string_lossy());
         }
-        batch.add(document)?;
+        staging.add(document)?;
         progress.advance(1);
     }
-    batch.flush()?;
-    Ok(Indexed { report: batch.report, read: reader.into_report(), refused: batch.refused })
+    staging.flush()?;
+    Ok(Indexed { report: staging.report, read: reader.into_report(), refused: staging.refused })
 }
 
-/// Documents on their way to the engine. They are held once: what goes into an upsert is handed over, not copied.
-struct Batch<'a> {
+/// Documents on their way to the engine.
+struct Staging<'a> {
     engine: &'a Engine,
     scope: &'a Scope,
-    documents: Vec<Document>,
-    bytes: usize,
+    batch: Batch,
     report: UpsertReport,
     refused: Refused,
 }
 
-impl<'a> Batch<'a> {
+impl<'a> Staging<'a> {
     fn new(engine: &'a Engine, scope: &'a Scope) -> Self {
         let (report, refused) = (UpsertReport::default(), Refused::default());
-        Batch { engine, scope, documents: Vec::new(), bytes: 0, report, refused }
+        Staging { engine, scope, batch: Batch::default(), report, refused }
     }
 
     fn add(&mut self, document: Document) -> rag_core::Result<()> {
@@ -164,14 +160,12 @@ impl<'a> Batch<'a> {
             self.refused.add(&error);
             return Ok(());
         }
-        self.bytes += document.bytes();
-        self.documents.push(document);
-        if self.documents.len() >= BATCH_DOCUMENTS || self.bytes >= BATCH_BYTES { self.flush() } else { Ok(()) }
+        self.batch.push(document);
+        if self.batch.is_full() { self.flush() } else { Ok(()) }
     }
 
     fn flush(&mut self) -> rag_core::Result<()> {
-        self.bytes = 0;
-        self.report += self.engine.upsert(self.scope, std::mem::take(&mut self.documents))?;
+        self.report += self.engine.upsert(self.scope, self.batch.take())?;
         Ok(())
     }
 }
@@ -185,18 +179,18 @@ mod tests {
     fn a_refused_document_does_not_take_its_batch_along() {
         let folder = tempfile::tempdir().unwrap();
         let (engine, scope) = (Engine::open(folder.path()).unwrap(), Scope::default());
-        let mut batch = Batch::new(&engine, &scope);
+        let mut staging = Staging::new(&engine, &scope);
         let large = "word ".repeat(200_000);
         for (id, text) in
             [("a", "one"), ("b\n", "two"), ("c", &*large), ("d\n", &*large), ("a", "three"), ("a", "four")]
         {
-            batch.add(Document::new(id, text)).unwrap();
+            staging.add(Document::new(id, text)).unwrap();
         }
-        assert_eq!(batch.documents.len(), 4, "nothing is handed over before the batch is full");
-        batch.flush().unwrap();
+        assert_eq!(staging.batch.len(), 4, "nothing is handed over before the batch is full");
+        staging.flush().unwrap();
         engine.commit().unwrap();
-        assert_eq!((batch.report.added, batch.report.updated, batch.report.repeated), (2, 0, 2));
-        assert_eq!((batch.refused.count, batch.refused.kept.len()), (2, 2));
+        assert_eq!((staging.report.added, staging.report.updated, staging.report.repeated), (2, 0, 2));
+        assert_eq!((staging.refused.count, staging.refused.kept.len()), (2, 2));
         assert_eq!(engine.get(&scope, "a").unwrap().unwrap().document.text, "four");
     }
 
