@@ -8,14 +8,12 @@ use numpy::{
 };
 use pyo3::prelude::*;
 use pyo3::types::{PyAny, PyDict, PyTuple};
-use rag_core::ann::{KeyedIndex, KeyedOptions, KeyedQuery};
-use rag_core::{Cancel, Error, ErrorKind};
+use rag_core::ann::{KeyedIndex, KeyedQuery};
+use rag_core::{Cancel, Error};
+use rag_runtime::vectors;
 
 use crate::call::{interruptible, released};
 use crate::errors::{invalid, raise};
-
-/// What stands in the place of an id where a row has fewer than k neighbours.
-const NOTHING: u64 = u64::MAX;
 
 /// Vectors by id, to be searched from any number of threads while others add and remove. Searching is exact until `build`
 /// makes a graph.
@@ -45,13 +43,8 @@ impl VectorIndex {
         quantization: Option<&str>,
         threads: usize,
     ) -> PyResult<Self> {
-        if let Some(name) = quantization {
-            let message = format!("`quantization` {name:?} is not there yet; leave it out");
-            return Err(raise(py, &Error::new(ErrorKind::Unsupported, message)));
-        }
-        let metric = metric.parse().map_err(|error| raise(py, &error))?;
-        let options = KeyedOptions::new(dim).with_metric(metric).with_graph(m, ef_construction).with_threads(threads);
-        Ok(VectorIndex { inner: KeyedIndex::new(options).map_err(|error| raise(py, &error))? })
+        let inner = vectors::make(dim, metric, m, ef_construction, quantization, threads);
+        Ok(VectorIndex { inner: inner.map_err(|error| raise(py, &error))? })
     }
 
     /// Adds vectors; an id that has one gets the new one.
@@ -61,18 +54,13 @@ impl VectorIndex {
     ///     vectors: An array of shape (n, dim); float32 in C order is read without a copy.
     #[pyo3(signature = (ids: "numpy.typing.ArrayLike", vectors: "numpy.typing.ArrayLike") -> "None")]
     fn add(&self, py: Python<'_>, ids: &Bound<'_, PyAny>, vectors: &Bound<'_, PyAny>) -> PyResult<()> {
-        let (ids, vectors) = (id_array(ids)?, float_array(vectors)?);
-        let (ids, values) = (ids.as_slice()?, vectors.as_slice()?);
-        if vectors.ndim() != 2 && !values.is_empty() {
-            return Err(invalid(
-                py,
-                format!("`vectors` has {} dimensions; give an array of shape (n, dim)", vectors.ndim()),
-            ));
+        let (ids, rows) = (id_array(ids)?, float_array(vectors)?);
+        let (ids, values) = (ids.as_slice()?, rows.as_slice()?);
+        if rows.ndim() != 2 && !values.is_empty() {
+            let message = format!("`vectors` has {} dimensions; give an array of shape (n, dim)", rows.ndim());
+            return Err(invalid(py, message));
         }
-        if ids.contains(&NOTHING) {
-            return Err(invalid(py, "`ids` has 2⁶⁴ − 1, which stands for no neighbour"));
-        }
-        interruptible(py, None, |_| self.inner.add(ids, values))
+        interruptible(py, None, |_| vectors::add(&self.inner, ids, values))
     }
 
     /// Takes vectors out; gives how many were there.
@@ -128,12 +116,7 @@ impl VectorIndex {
             self.inner.search_many(values, &KeyedQuery { k, ef, allow, threads, cancel })
         })?;
         let rows = found.len();
-        let (mut ids, mut scores) = (vec![NOTHING; rows * k], vec![f32::NEG_INFINITY; rows * k]);
-        for (row, neighbours) in found.into_iter().enumerate() {
-            for (column, (id, score)) in neighbours.into_iter().enumerate() {
-                (ids[row * k + column], scores[row * k + column]) = (id, score);
-            }
-        }
+        let (ids, scores) = vectors::rectangle(found, k);
         let shape = |error| raise(py, &Error::internal("rows of another length").with_source(error));
         let ids = Array2::from_shape_vec((rows, k), ids).map_err(shape)?;
         let scores = Array2::from_shape_vec((rows, k), scores).map_err(shape)?;
@@ -155,11 +138,7 @@ impl VectorIndex {
     #[staticmethod]
     #[pyo3(signature = (path: "str | os.PathLike[str]", mmap: "bool" = false, *, threads: "int" = 0) -> "VectorIndex")]
     fn load(py: Python<'_>, path: PathBuf, mmap: bool, threads: usize) -> PyResult<Self> {
-        if mmap {
-            let error = Error::new(ErrorKind::Unsupported, "`mmap` is not there yet; leave it out to read the file");
-            return Err(raise(py, &error));
-        }
-        let inner = interruptible(py, None, |cancel| KeyedIndex::load(&path, threads, cancel))?;
+        let inner = interruptible(py, None, |cancel| vectors::load(&path, mmap, threads, cancel))?;
         Ok(VectorIndex { inner })
     }
 

@@ -17,6 +17,7 @@ mod batch;
 mod chosen;
 pub mod maps;
 mod overlay;
+pub mod vectors;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -1,0 +1,78 @@
+//! The stand-alone vector index as scripting languages ask for it: names for choices, rectangles for answers.
+
+use std::path::Path;
+
+use rag_core::ann::{KeyedIndex, KeyedOptions, Neighbours};
+use rag_core::{Cancel, Error, ErrorKind, Result};
+
+/// What stands in the place of an id where a row has fewer neighbours than were asked for; no vector may have it.
+pub const NOTHING: u64 = u64::MAX;
+
+/// An empty index. `metric` is `cosine`, `dot` or `l2`.
+///
+/// # Errors
+/// `InvalidArgument` naming the argument; `Unsupported` for a `quantization`, which there is none of yet.
+pub fn make(
+    dimension: usize,
+    metric: &str,
+    m: usize,
+    ef_construction: usize,
+    quantization: Option<&str>,
+    threads: usize,
+) -> Result<KeyedIndex> {
+    if let Some(name) = quantization {
+        let message = format!("`quantization` {name:?} is not there yet; leave it out");
+        return Err(Error::new(ErrorKind::Unsupported, message));
+    }
+    let options = KeyedOptions::new(dimension).with_metric(metric.parse()?);
+    KeyedIndex::new(options.with_graph(m, ef_construction).with_threads(threads))
+}
+
+/// Adds vectors, row-major; an id that has one gets the new one.
+///
+/// # Errors
+/// `InvalidArgument` for the id [`NOTHING`], and as [`KeyedIndex::add`].
+pub fn add(index: &KeyedIndex, ids: &[u64], vectors: &[f32]) -> Result<()> {
+    if ids.contains(&NOTHING) {
+        return Err(Error::invalid("`ids` has 2⁶⁴ − 1, which stands for no neighbour"));
+    }
+    index.add(ids, vectors)
+}
+
+/// Reads what [`KeyedIndex::save`] wrote.
+///
+/// # Errors
+/// `Unsupported` for `mmap`, which is not there yet, and as [`KeyedIndex::load`].
+pub fn load(path: &Path, mmap: bool, threads: usize, cancel: &Cancel) -> Result<KeyedIndex> {
+    if mmap {
+        let message = "`mmap` is not there yet; leave it out to read the file";
+        return Err(Error::new(ErrorKind::Unsupported, message));
+    }
+    KeyedIndex::load(path, threads, cancel)
+}
+
+/// Answers as two row-major arrays of `answers × k`; where a row is short, [`NOTHING`] and −∞.
+pub fn rectangle(answers: Vec<Neighbours>, k: usize) -> (Vec<u64>, Vec<f32>) {
+    let (mut ids, mut scores) = (Vec::with_capacity(answers.len() * k), Vec::with_capacity(answers.len() * k));
+    for (row, answer) in (1..).zip(answers) {
+        for (id, score) in answer {
+            ids.push(id);
+            scores.push(score);
+        }
+        ids.resize(row * k, NOTHING);
+        scores.resize(row * k, f32::NEG_INFINITY);
+    }
+    (ids, scores)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn short_rows_are_filled_up() {
+        let (ids, scores) = rectangle(vec![vec![(7, 0.5)], vec![], vec![(1, 0.25), (2, 0.125)]], 2);
+        assert_eq!(ids, [7, NOTHING, NOTHING, NOTHING, 1, 2]);
+        assert_eq!(scores, [0.5, f32::NEG_INFINITY, f32::NEG_INFINITY, f32::NEG_INFINITY, 0.25, 0.125]);
+    }
+}
