@@ -12,6 +12,7 @@ mod errors;
 mod evaluation;
 mod fusion;
 mod reports;
+mod value;
 mod vectors;
 
 use pyo3::pymodule;

@@ -136,7 +136,7 @@ impl State {
             "load" => {
                 let mmap = with["mmap"].as_bool().unwrap_or(false);
                 let loaded = vectors::load(&path, mmap, number("threads", 0), &never);
-                self.index = Some(loaded.map_err(|error| without(&self.folder, error))?);
+                self.index = Some(loaded.map_err(|error| without(&self.folder, &error))?);
                 return Ok(Json::Null);
             }
             _ => {}
@@ -317,7 +317,7 @@ fn numbers(list: &Json) -> Vec<f32> {
 }
 
 /// The error with the test's folder left out of its message.
-fn without(folder: &tempfile::TempDir, error: Error) -> Error {
+fn without(folder: &tempfile::TempDir, error: &Error) -> Error {
     let message = error.to_string().replace(&format!("{}/", folder.path().display()), "");
     Error::new(error.kind(), message)
 }
