@@ -142,7 +142,7 @@ impl Engine {
     ///     vector: The vector of the question, if there is one already.
     ///     syntax: Read text as query syntax: title:word, "a phrase", +must, -not.
     ///     timeout: Seconds; then DeadlineExceeded is raised.
-    #[pyo3(signature = (text: "str", k: "int" = 10, *, filter: "collections.abc.Mapping[str, object] | str | None" = None, retrievers: "collections.abc.Sequence[str] | None" = None, explain: "bool" = false, tenant: "str | None" = None, vector: "collections.abc.Sequence[float] | None" = None, syntax: "bool" = false, timeout: "float | None" = None) -> "Answer")]
+    #[pyo3(signature = (text: "str", k: "int" = 10, *, filter: "collections.abc.Mapping[str, object] | str | None" = None, retrievers: "collections.abc.Sequence[str] | None" = None, explain: "bool" = false, tenant: "str | None" = None, vector: "collections.abc.Sequence[float] | numpy.typing.NDArray[numpy.floating[typing.Any]] | None" = None, syntax: "bool" = false, timeout: "float | None" = None) -> "Answer")]
     #[allow(clippy::too_many_arguments, reason = "keyword arguments")]
     fn search(
         &self,
