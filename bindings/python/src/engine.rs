@@ -287,9 +287,11 @@ impl Engine {
     }
 
     /// Closes the folder, so that another process may open it; what is staged is dropped. Calls under way finish first.
-    fn close(&self, py: Python<'_>) {
-        let inner = py.detach(|| self.inner.write().unwrap_or_else(PoisonError::into_inner).take());
-        py.detach(|| drop(inner));
+    fn close(&self, py: Python<'_>) -> PyResult<()> {
+        released(py, || {
+            drop(self.inner.write().unwrap_or_else(PoisonError::into_inner).take());
+            Ok(())
+        })
     }
 
     fn __enter__(slf: Py<Self>) -> Py<Self> {
@@ -306,8 +308,7 @@ impl Engine {
     ) -> PyResult<()> {
         let _ = (error, traceback);
         let done = if kind.is_none() { self.commit(py).map(drop) } else { Ok(()) };
-        self.close(py);
-        done
+        done.and(self.close(py))
     }
 
     fn __repr__(&self) -> String {

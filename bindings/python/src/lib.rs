@@ -23,6 +23,8 @@ mod _rag_core {
     #[pymodule_export]
     use crate::answer::{Answer, Chunk, Explanation, Hit, RunExplanation};
     #[pymodule_export]
+    use crate::call::{after_fork, before_fork};
+    #[pymodule_export]
     use crate::embedder::Embedder;
     #[pymodule_export]
     use crate::engine::Engine;

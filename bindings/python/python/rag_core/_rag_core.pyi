@@ -12,7 +12,7 @@ import numpy.typing
 from _typeshed import SupportsGetItem
 from typing import Any, SupportsFloat, SupportsIndex, final
 
-__all__ = ["Answer", "Chunk", "Embedder", "Engine", "Explanation", "Hit", "RunExplanation", "Stats", "UpsertReport", "VectorIndex", "VerifyReport", "error_kinds", "evaluate", "fuse"]
+__all__ = ["Answer", "Chunk", "Embedder", "Engine", "Explanation", "Hit", "RunExplanation", "Stats", "UpsertReport", "VectorIndex", "VerifyReport", "after_fork", "before_fork", "error_kinds", "evaluate", "fuse"]
 
 @final
 class Answer:
@@ -222,7 +222,7 @@ class Engine:
         """
         Drops everything staged since the last commit.
         """
-    def search(self, /, text: str, k: int = 10, *, filter: collections.abc.Mapping[str, object] | str | None = None, retrievers: collections.abc.Sequence[str] | None = None, explain: bool = False, tenant: str | None = None, vector: collections.abc.Sequence[float] | None = None, syntax: bool = False, timeout: float | None = None) -> Answer:
+    def search(self, /, text: str, k: int = 10, *, filter: collections.abc.Mapping[str, object] | str | None = None, retrievers: collections.abc.Sequence[str] | None = None, explain: bool = False, tenant: str | None = None, vector: collections.abc.Sequence[float] | numpy.typing.NDArray[numpy.floating[typing.Any]] | None = None, syntax: bool = False, timeout: float | None = None) -> Answer:
         """
         Answers a question from the last commit.
 
@@ -623,6 +623,16 @@ class VerifyReport:
         """
         As a dictionary.
         """
+
+def after_fork() -> None:
+    """
+    Called right after `os.fork`.
+    """
+
+def before_fork() -> None:
+    """
+    Called right before `os.fork`, which calls `after_fork` in the same thread, in parent and child.
+    """
 
 def error_kinds() -> list[tuple[str, str]]:
     """
