@@ -5,11 +5,9 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from haystack import Document, logging
+from haystack import Document
 
 from rag_core import Hit, InvalidArgument
-
-logger = logging.getLogger(__name__)
 
 #: Metadata field with what the engine has no type for: ``[[path, value], …]`` as JSON.
 _REST = "_haystack"
@@ -21,10 +19,6 @@ def to_engine(document: Document) -> dict[str, Any]:
         raise InvalidArgument(f"document {document.id!r}: `content` is empty; leave it out, there is nothing to find")
     if document.blob is not None:
         raise InvalidArgument(f"document {document.id!r}: it has a `blob`; the engine keeps text: convert it first")
-    if document.embedding is not None or document.sparse_embedding is not None:
-        logger.warning(
-            "Document {id} has an embedding, which is not kept: the engine embeds with its own model.", id=document.id
-        )
     fields: dict[str, Any] = {}
     rest: list[tuple[list[str], Any]] = []
     _split(document.meta, [], fields, rest)

@@ -31,7 +31,7 @@ from rag_core import Answer, Engine, InvalidArgument, Unsupported
 from rag_core._frameworks import searching
 
 try:
-    from haystack import Document, component, default_from_dict, default_to_dict
+    from haystack import Document, component, default_from_dict, default_to_dict, logging
     from haystack.document_stores.errors import DuplicateDocumentError
     from haystack.document_stores.types import DuplicatePolicy, FilterPolicy, apply_filter_policy
 except ImportError as error:
@@ -41,6 +41,8 @@ from rag_core._haystack_documents import from_engine, from_hit, to_engine
 from rag_core._haystack_filters import translate, wanted_ids
 
 __all__ = ["RagDocumentStore", "RagRetriever"]
+
+logger = logging.getLogger(__name__)
 
 
 class _Open:
@@ -159,6 +161,8 @@ class RagDocumentStore:
                 written = list(documents)
             else:
                 written = self._new(documents, skip=policy == DuplicatePolicy.SKIP)
+            if any(document.embedding or document.sparse_embedding for document in written):
+                logger.warning("The embeddings of the documents are not kept: the engine embeds with its own model.")
             self.engine.upsert([to_engine(document) for document in written], tenant=self._tenant)
             self.engine.commit()
         return len(written)

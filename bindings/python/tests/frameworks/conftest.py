@@ -2,9 +2,12 @@
 
 import doctest
 import importlib
+import os
 
 import pytest
 import rag_core as rag
+
+os.environ["HAYSTACK_TELEMETRY_ENABLED"] = "False"  # which it reads when it is imported
 
 DOCUMENTS = [
     {"id": "hours", "title": "Hours", "text": "The bakery opens at six in the morning.", "metadata": {"year": 2024}},

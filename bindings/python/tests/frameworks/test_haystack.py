@@ -12,7 +12,8 @@ haystack = pytest.importorskip("haystack", reason="haystack-ai is not installed"
 
 from haystack import Document, Pipeline, component  # noqa: E402
 from haystack.components.builders import PromptBuilder  # noqa: E402
-from haystack.components.preprocessors import DocumentSplitter  # noqa: E402
+from haystack.components.preprocessors import DocumentSplitter, HierarchicalDocumentSplitter  # noqa: E402
+from haystack.components.retrievers import AutoMergingRetriever, SentenceWindowRetriever  # noqa: E402
 from haystack.components.writers import DocumentWriter  # noqa: E402
 from haystack.dataclasses import ByteStream  # noqa: E402
 from haystack.document_stores.errors import DuplicateDocumentError  # noqa: E402
@@ -176,6 +177,12 @@ def test_what_cannot_be_kept_is_refused_and_nothing_is_written(document_store, d
     assert document_store.count_documents() == 0
 
 
+def test_an_embedding_is_dropped_aloud(document_store, caplog):
+    document_store.write_documents([Document(id="1", content="one", embedding=[0.1, 0.2]), Document(content="two")])
+    assert caplog.text.count("embeddings of the documents are not kept") == 1
+    assert document_store.filter_documents({"field": "id", "operator": "==", "value": "1"})[0].embedding is None
+
+
 def test_ids_that_come_twice(document_store):
     first, second = Document(id="1", content="first"), Document(id="1", content="second")
     with pytest.raises(DuplicateDocumentError, match="'1'"):
@@ -288,6 +295,26 @@ def test_a_pipeline_answers_and_comes_back_from_yaml(document_store, tmp_path):
     with rag.Engine.open(tmp_path / "data") as engine:
         assert engine.stats().documents == written
     assert loads(dumped).run(inputs) == answer
+
+
+TEXT = "Line 0 tells of the hangar. Line 1 tells of the lake. Line 2 tells of the depot. Line 3 tells of the pier."
+
+
+def test_retrievers_of_haystack_that_ask_the_store_for_more(document_store):
+    """They filter by metadata that splitters write, and by id."""
+    splitter = DocumentSplitter(split_by="period", split_length=1)
+    document_store.write_documents(splitter.run([Document(content=TEXT)])["documents"])
+    found = RagRetriever(document_store, top_k=1).run("lake")["documents"]
+    windows = SentenceWindowRetriever(document_store, window_size=1).run(found)["context_windows"]
+    assert [window.strip() for window in windows] == [TEXT.partition(" Line 3")[0]]
+
+    document_store.delete_all_documents()
+    tree = HierarchicalDocumentSplitter(block_sizes={6}, split_overlap=0, split_by="word")
+    document_store.write_documents(tree.run([Document(content=TEXT)])["documents"])
+    leaves = {"field": "meta.__level", "operator": "==", "value": 1}
+    found = RagRetriever(document_store, filters=leaves, top_k=4).run("Line")["documents"]
+    merged = AutoMergingRetriever(document_store, threshold=0.5).run(found)["documents"]
+    assert len(found) == 4 and [document.content for document in merged] == [TEXT]
 
 
 def test_a_retriever_is_awaited(engine):
