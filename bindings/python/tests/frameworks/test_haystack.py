@@ -117,6 +117,7 @@ def test_dates_are_equal_as_moments(document_store):
         assert found("!=", day) == set(days[3:])
         assert found("<", day) == {"2024-05-01"}
     assert found("==", datetime.date(2024, 5, 1)) == {"2024-05-01"} and found("==", "soon") == {"soon"}
+    assert found(">", "2024-04-01") == set(days[:4])
 
 
 @pytest.mark.parametrize(

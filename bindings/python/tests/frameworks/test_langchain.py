@@ -125,5 +125,20 @@ def test_embeddings_are_those_of_the_model():
     assert store.similarity_search("bread and rolls", k=1)[0].page_content == "The bakery opens at six."
 
 
+def test_questions_are_embedded_as_questions():
+    """Which the bundled model does not tell apart, so what it is asked is looked at."""
+    model, kinds = rag.Embedder.load(), []
+
+    class Watched:
+        def encode(self, texts, kind):
+            kinds.append(kind)
+            return model.encode(texts, kind)
+
+    embeddings = RagEmbeddings(Watched())
+    embeddings.embed_query("bread")
+    embeddings.embed_documents(["bread"])
+    assert kinds == ["query", "document"]
+
+
 def test_the_examples_run(run_examples):
     run_examples("rag_core.langchain")
