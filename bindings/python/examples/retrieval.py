@@ -10,7 +10,9 @@
 # %%
 import re
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import rag_core as rag
@@ -26,11 +28,11 @@ HERE = Path(__file__).resolve() if "__file__" in globals() else Path.cwd() / "no
 ROOT = next(folder for folder in HERE.parents if (folder / "ARCHITECTURE.md").exists())
 
 
-def sections(path):
+def sections(path: Path) -> Iterator[dict[str, Any]]:
     """The sections of a Markdown file, each a document."""
     name = path.relative_to(ROOT).as_posix()
-    for part in re.split(r"^#+ (?=\S)", path.read_text(encoding="utf-8"), flags=re.MULTILINE)[1:]:
-        title, _, text = part.partition("\n")
+    for section in re.split(r"^#+ (?=\S)", path.read_text(encoding="utf-8"), flags=re.MULTILINE)[1:]:
+        title, _, text = section.partition("\n")
         metadata = {"file": name, "folder": path.parent.name, "words": len(text.split()), "format": "markdown"}
         yield {"id": f"{name}#{title}", "title": title, "text": text.strip(), "metadata": metadata}
 
@@ -60,7 +62,7 @@ print(engine.stats())
 
 
 # %%
-def show(answer):
+def show(answer: rag.Answer) -> None:
     """The hits on a line each."""
     for hit in answer:
         print(f"  {hit.rank}. {hit.score:.3f}  {hit.id:50.50}  {' '.join(hit.text.split())[:60]}…")
@@ -78,9 +80,10 @@ answer  # noqa: B018
 
 # %%
 best = engine.search("what survives when the power fails during a commit", k=1, explain=True)[0]
+assert best.explain is not None  # since it was asked for
 print(best.explain.fusion, best.explain.score)
-for run in best.explain.runs:
-    print(f"  {run.run}: rank {run.rank}, score {run.score:.3f}, adds {run.contribution:.3f}")
+for part in best.explain.runs:
+    print(f"  {part.run}: rank {part.rank}, score {part.score:.3f}, adds {part.contribution:.3f}")
 
 # %% [markdown]
 # `explain` tells how any document fares, also one that is not among the hits.
@@ -125,7 +128,7 @@ QRELS = {
 METRICS = ["ndcg@10", "mrr@10", "recall@5"]
 
 
-def run_of(retrievers):
+def run_of(retrievers: list[str] | None) -> dict[str, dict[str, float]]:
     """The answers to all questions as a run: {question: {document: score}}."""
     answers = engine.search_many(QRELS, k=10, retrievers=retrievers)
     return {question: {hit.id: hit.score for hit in answer} for question, answer in zip(QRELS, answers, strict=True)}

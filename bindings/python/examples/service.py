@@ -12,7 +12,7 @@ import rag_core as rag
 QUESTIONS = [f"parcel {number} is late" for number in range(200)]
 
 
-async def answer(engine, question):
+async def answer(engine: rag.Engine, question: str) -> list[str] | None:
     """What a request handler would do."""
     try:
         found = await engine.asearch(question, k=3, timeout=5.0)
@@ -21,11 +21,11 @@ async def answer(engine, question):
     return [hit.id for hit in found]
 
 
-async def serve(engine):
+async def serve(engine: rag.Engine) -> tuple[list[list[str] | None], float, float]:
     """Answers all questions, and meanwhile looks how late a timer of the loop is."""
     longest, over = 0.0, asyncio.Event()
 
-    async def look():
+    async def look() -> None:
         nonlocal longest
         while not over.is_set():
             before = time.perf_counter()
