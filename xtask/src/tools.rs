@@ -53,9 +53,9 @@ pub(crate) fn python(runner: &mut Runner) -> Result<Option<Tools>> {
 fn environment(runner: &mut Runner, name: &str, requirements: &str) -> Result<Option<Tools>> {
     let cache = cache()?;
     let _lock = lock(&cache, &format!("{name}.lock"))?;
-    let is_new = |python: &&str| runner.has(python, &["-c", "import sys; sys.exit(sys.version_info < (3, 10))"]);
+    let is_new = |python: &&str| runner.has(python, &["-c", "import sys; sys.exit(sys.version_info < (3, 11))"]);
     let Some(python) = system_python(runner).filter(is_new) else {
-        runner.skip(&format!("tests of {name}"), &format!("they need Python 3.10 or newer: {HOW_TO_INSTALL}"));
+        runner.skip(&format!("tests of {name}"), &format!("they need Python 3.11 or newer: {HOW_TO_INSTALL}"));
         return Ok(None);
     };
     let requirements = runner.root().join(requirements);

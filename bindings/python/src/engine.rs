@@ -250,6 +250,28 @@ impl Engine {
         Ok(Some(dictionary))
     }
 
+    /// Ids of the documents of the last commit that match, ascending.
+    ///
+    /// Args:
+    ///     filter: As of `search`; None for all documents.
+    ///     after: Only ids after this one, such as the last one of the page before.
+    ///     limit: At most so many; None for all.
+    ///     tenant: Whose documents; None for "default".
+    #[pyo3(signature = (filter: "collections.abc.Mapping[str, object] | str | None" = None, *, after: "str | None" = None, limit: "int | None" = None, tenant: "str | None" = None) -> "list[str]")]
+    fn ids(
+        &self,
+        py: Python<'_>,
+        filter: Option<&Bound<'_, PyAny>>,
+        after: Option<&str>,
+        limit: Option<usize>,
+        tenant: Option<&str>,
+    ) -> PyResult<Vec<String>> {
+        let engine = self.inner(py)?;
+        let scope = convert::scope(py, tenant)?;
+        let filter = filter.map(|filter| convert::filter(py, filter)).transpose()?;
+        released(py, || engine.ids(&scope, filter.as_ref(), after, limit.unwrap_or(usize::MAX)))
+    }
+
     /// Numbers about the engine.
     #[pyo3(signature = (*, tenant: "str | None" = None) -> "Stats")]
     fn stats(&self, py: Python<'_>, tenant: Option<&str>) -> PyResult<Stats> {

@@ -75,6 +75,11 @@ impl State {
                 let Document { id, title, text, metadata, .. } = stored.document;
                 json!({"id": id, "title": title, "text": text, "metadata": to_json(&metadata)})
             }),
+            "ids" => {
+                let filter = with.get("filter").map(|filter| Filter::parse(&filter.to_string())).transpose()?;
+                let limit = with["limit"].as_u64().map_or(usize::MAX, |limit| limit as usize);
+                json!(engine.ids(&scope, filter.as_ref(), with["after"].as_str(), limit)?)
+            }
             "stats" => {
                 let stats = engine.stats(&scope)?;
                 json!({

@@ -191,6 +191,16 @@ class Engine:
         """
         A stored document as a dictionary with the keys id, title, text and metadata; None when there is none of that id.
         """
+    def ids(self, /, filter: collections.abc.Mapping[str, object] | str | None = None, *, after: str | None = None, limit: int | None = None, tenant: str | None = None) -> list[str]:
+        """
+        Ids of the documents of the last commit that match, ascending.
+
+        Args:
+            filter: As of `search`; None for all documents.
+            after: Only ids after this one, such as the last one of the page before.
+            limit: At most so many; None for all.
+            tenant: Whose documents; None for "default".
+        """
     @staticmethod
     def open(path: str | os.PathLike[str], model: str | os.PathLike[str] | Embedder | None = None, *, config: str | os.PathLike[str] | None = None) -> Engine:
         """

@@ -27,7 +27,7 @@ import weakref
 from collections.abc import Sequence
 from typing import Any
 
-from rag_core import Answer, Engine, InvalidArgument, Unsupported
+from rag_core import Engine, InvalidArgument
 from rag_core._frameworks import searching
 
 try:
@@ -70,10 +70,6 @@ class RagDocumentStore:
     Filters mean what Haystack says, but: ``==`` and ``in`` hold for a list that has the value; booleans equal booleans
     only; a date-time without an offset is one of UTC; only metadata can be compared, and in ``filter_documents`` the
     ``id`` alone with ``==`` and ``in``. What the engine cannot say raises FilterError.
-
-    ``filter_documents`` and what builds on it (``delete_by_filter``, ``update_by_filter``, ``delete_all_documents``)
-    reach what one search can list: they raise Unsupported, and do nothing, when more documents match than a search may
-    give (10,000), or when one of them has no text, which other tools may have put into the folder.
     """
 
     def __init__(
@@ -133,14 +129,10 @@ class RagDocumentStore:
 
     def count_documents_by_filter(self, filters: dict[str, Any]) -> int:
         """How many documents match."""
-        return self._scan(translate(filters), 1).visible
+        return len(self._matching(filters))
 
     def filter_documents(self, filters: dict[str, Any] | None = None) -> list[Document]:
-        """The documents that match, whole, in the order of their ids.
-
-        Raises:
-            Unsupported: Not all of them can be listed.
-        """
+        """The documents that match, whole, in the order of their ids."""
         ids = wanted_ids(filters)
         if ids is None:
             ids = self._matching(filters)
@@ -174,30 +166,18 @@ class RagDocumentStore:
             self.engine.commit()
 
     def delete_by_filter(self, filters: dict[str, Any]) -> int:
-        """Deletes the documents that match; gives how many.
-
-        Raises:
-            Unsupported: Not all of them can be listed; nothing is deleted.
-        """
+        """Deletes the documents that match; gives how many."""
         with self._opened().writing:
             ids = self._matching(filters)
             self.delete_documents(ids)
         return len(ids)
 
     def delete_all_documents(self) -> None:
-        """Deletes every document of the tenant.
-
-        Raises:
-            Unsupported: Not all of them can be listed; nothing is deleted.
-        """
+        """Deletes every document of the tenant."""
         self.delete_by_filter({})
 
     def update_by_filter(self, filters: dict[str, Any], meta: dict[str, Any]) -> int:
-        """Sets fields of the metadata of the documents that match; gives how many these are.
-
-        Raises:
-            Unsupported: Not all of them can be listed; nothing is changed.
-        """
+        """Sets fields of the metadata of the documents that match; gives how many these are."""
         with self._opened().writing:
             documents = self.filter_documents(filters)
             for document in documents:
@@ -247,24 +227,8 @@ class RagDocumentStore:
         return list(new.values())
 
     def _matching(self, filters: dict[str, Any] | None) -> list[str]:
-        """Ids of all documents that match: a dense search that may give all of them leaves none out."""
-        wanted = translate(filters)
-        count = self._scan(wanted, 1).visible
-        try:
-            answer = self._scan(wanted, max(count, 1))
-        except InvalidArgument as error:
-            raise Unsupported(f"{count} documents match, more than can be listed; narrow the filter") from error
-        if len(answer) < answer.visible:
-            raise Unsupported(
-                f"{len(answer)} of the {answer.visible} documents that match can be listed, the others have no text; "
-                "narrow the filter"
-            )
-        return [hit.id for hit in answer]
-
-    def _scan(self, wanted: dict[str, Any] | None, k: int) -> Answer:
-        any_vector = [1.0] * self.engine.stats().dimension
-        arguments = searching(filter=wanted, tenant=self._tenant)
-        return self.engine.search("", k, vector=any_vector, retrievers=["dense"], **arguments)
+        """Ids of all documents that match."""
+        return self.engine.ids(translate(filters), tenant=self._tenant)
 
 
 @component
