@@ -8,6 +8,7 @@ pub mod embed;
 pub mod engine;
 mod error;
 pub mod filter;
+pub mod fork;
 #[cfg_attr(not(feature = "engine"), allow(dead_code))]
 pub(crate) mod format;
 #[cfg(feature = "engine")]

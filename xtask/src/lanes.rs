@@ -8,7 +8,7 @@ use clap::ValueEnum;
 use serde_json::Value as Json;
 
 use crate::runner::Runner;
-use crate::tools;
+use crate::{bindings, tools};
 
 /// A lane of tests.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -19,6 +19,8 @@ pub(crate) enum Lane {
     Unit,
     /// The `tests/` folders and the examples.
     Integration,
+    /// The Python package: stubs, types, tests.
+    Python,
     /// Slow tests and fuzzing.
     Extended,
 }
@@ -30,6 +32,7 @@ impl Lane {
             Lane::Lint => lint(runner, false),
             Lane::Unit => unit(runner),
             Lane::Integration => integration(runner),
+            Lane::Python => bindings::python(runner),
             Lane::Extended => extended(runner, fuzz_minutes),
         }
     }
@@ -71,7 +74,7 @@ fn spelling_and_secrets(runner: &mut Runner) -> Result<()> {
 }
 
 fn python(runner: &mut Runner) -> Result<()> {
-    let scripts = runner.files(&[".py", ".pyi"])?;
+    let scripts = runner.files(&[".py"])?;
     if scripts.is_empty() {
         runner.skip("ruff", "there are no Python files");
         return Ok(());
@@ -130,8 +133,7 @@ fn integration(runner: &mut Runner) -> Result<()> {
 /// builds: variables, its configuration and the target triple have a say.
 fn examples(messages: &str) -> Result<BTreeMap<String, String>> {
     let mut examples = BTreeMap::new();
-    for line in messages.lines().filter(|line| line.starts_with('{')) {
-        let message: Json = serde_json::from_str(line).context("cargo's message is not understood")?;
+    for message in artifacts(messages)? {
         let target = &message["target"];
         let is_example = target["kind"].as_array().is_some_and(|kinds| kinds.iter().any(|kind| kind == "example"));
         if let (true, Some(name), Some(program)) = (is_example, target["name"].as_str(), message["executable"].as_str())
@@ -140,6 +142,15 @@ fn examples(messages: &str) -> Result<BTreeMap<String, String>> {
         }
     }
     Ok(examples)
+}
+
+/// What cargo says of everything that it built.
+pub(crate) fn artifacts(messages: &str) -> Result<Vec<Json>> {
+    let lines = messages.lines().filter(|line| line.starts_with('{'));
+    let parsed = lines.map(|line| serde_json::from_str(line).context("cargo's message is not understood"));
+    let mut messages = parsed.collect::<Result<Vec<Json>>>()?;
+    messages.retain(|message| message["reason"] == "compiler-artifact");
+    Ok(messages)
 }
 
 /// Tests of the workspace by cargo-nextest where it is installed, else by cargo.

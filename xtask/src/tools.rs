@@ -19,7 +19,7 @@ pub(crate) struct Tools {
     /// Where Python finds the packages, if it does not by itself.
     pub(crate) packages: Option<PathBuf>,
     /// The Python that installed them.
-    python: String,
+    pub(crate) python: String,
 }
 
 /// Makes sure that the tools are there, and that `runner` finds them. The environment is named after the content of
@@ -30,35 +30,73 @@ pub(crate) fn ensure(runner: &mut Runner) -> Result<()> {
     }
     let cache = cache()?;
     let _lock = lock(&cache, "tools.lock")?;
-    let Some(python) = ["python3", "python"].into_iter().find(|python| runner.has(python, &[])) else {
+    let Some(python) = system_python(runner) else {
         bail!("the lint tools come from PyPI and need Python 3: {HOW_TO_INSTALL}");
     };
     let requirements = runner.root().join("xtask/tools.txt");
-    ensure_in(runner, python, &cache.join(format!("tools-{:016x}", fingerprint())), &requirements)
+    let environment = cache.join(format!("tools-{:016x}", fingerprint(REQUIREMENTS)));
+    let tools = ensure_in(runner, python, &environment, &requirements, &["--no-deps"], "detect-secrets-hook")?;
+    runner.set_tools(Some(tools));
+    Ok(())
+}
+
+fn system_python(runner: &Runner) -> Option<&'static str> {
+    ["python3", "python"].into_iter().find(|python| runner.has(python, &[]))
+}
+
+/// An environment with what the tests of the Python package need; `None`, and said so, where Python is too old.
+pub(crate) fn python(runner: &mut Runner) -> Result<Option<Tools>> {
+    environment(runner, "python", "bindings/python/tests/requirements.txt")
+}
+
+/// An environment with the packages of `requirements`, named after its content.
+fn environment(runner: &mut Runner, name: &str, requirements: &str) -> Result<Option<Tools>> {
+    let cache = cache()?;
+    let _lock = lock(&cache, &format!("{name}.lock"))?;
+    let is_new = |python: &&str| runner.has(python, &["-c", "import sys; sys.exit(sys.version_info < (3, 11))"]);
+    let Some(python) = system_python(runner).filter(is_new) else {
+        runner.skip(&format!("tests of {name}"), &format!("they need Python 3.11 or newer: {HOW_TO_INSTALL}"));
+        return Ok(None);
+    };
+    let requirements = runner.root().join(requirements);
+    let content = std::fs::read_to_string(&requirements).context("the list of Python packages cannot be read")?;
+    let environment = cache.join(format!("{name}-{:016x}", fingerprint(&content)));
+    ensure_in(runner, python, &environment, &requirements, &[], "pytest").map(Some)
 }
 
 const HOW_TO_INSTALL: &str = "install it with its venv module, on Debian and Ubuntu `apt install python3 python3-venv`";
 
-fn ensure_in(runner: &mut Runner, python: &str, environment: &Path, requirements: &Path) -> Result<()> {
+/// `witness`: a program of the environment that Python runs; it answers only where the Python that installed it is still
+/// there.
+fn ensure_in(
+    runner: &mut Runner,
+    python: &str,
+    environment: &Path,
+    requirements: &Path,
+    options: &[&str],
+    witness: &str,
+) -> Result<Tools> {
     let complete = environment.join("complete");
     if complete.is_file() {
-        runner.set_tools(Some(installed(python, environment)?));
-        // The one tool that Python runs: it answers only where the Python that installed it is still there.
-        if runner.has("detect-secrets-hook", &[]) {
-            return Ok(());
+        let others = runner.tools().cloned();
+        let tools = installed(python, environment)?;
+        runner.set_tools(Some(tools.clone()));
+        let works = runner.has(witness, &[]);
+        runner.set_tools(others);
+        if works {
+            return Ok(tools);
         }
-        runner.set_tools(None);
     }
     let tools = make(runner, python, environment)?;
     let requirements = requirements.to_str().context("the workspace's folder is not UTF-8")?;
-    let mut install = vec!["-m", "pip", "install", "--quiet", "--no-deps", "--requirement", requirements];
+    let mut install = vec!["-m", "pip", "install", "--quiet", "--requirement", requirements];
+    install.extend(options);
     if let Some(packages) = &tools.packages {
         install.extend(["--target", packages.to_str().context("the cache folder is not UTF-8")?]);
     }
     runner.step("install the tools", &tools.python, &install)?;
-    std::fs::write(&complete, REQUIREMENTS).context("cannot write to the cache folder")?;
-    runner.set_tools(Some(tools));
-    Ok(())
+    std::fs::write(&complete, "").context("cannot write to the cache folder")?;
+    Ok(tools)
 }
 
 /// Makes the folder that the tools go to: a virtual environment, or, since Debian's Python comes without the module that
@@ -148,9 +186,9 @@ fn cache() -> Result<PathBuf> {
     Ok(base.context("neither XDG_CACHE_HOME nor HOME is set")?.join("rag-core"))
 }
 
-fn fingerprint() -> u64 {
+fn fingerprint(content: &str) -> u64 {
     let mut hasher = DefaultHasher::new();
-    REQUIREMENTS.hash(&mut hasher);
+    content.hash(&mut hasher);
     hasher.finish()
 }
 
@@ -209,8 +247,8 @@ esac
     #[cfg(unix)]
     fn ensured(python: &str, root: &Path) -> Result<Tools> {
         let mut runner = Runner::new(root);
-        ensure_in(&mut runner, python, &root.join("environment"), Path::new("tools.txt"))?;
-        runner.tools().cloned().context("there are no tools")
+        let (environment, requirements) = (root.join("environment"), Path::new("tools.txt"));
+        ensure_in(&mut runner, python, &environment, requirements, &["--no-deps"], "detect-secrets-hook")
     }
 
     #[cfg(unix)]

@@ -170,6 +170,21 @@ impl Engine {
         Ok(pooled(move || Ok(call.engine.get(&scope, &id)?.map(StoredDocument::from))))
     }
 
+    #[napi(ts_return_type = "Promise<Array<string>>")]
+    pub fn ids<'env>(
+        &self,
+        env: &'env Env,
+        filter: Option<String>,
+        after: Option<String>,
+        limit: Option<f64>,
+        tenant: Option<String>,
+    ) -> Result<Object<'env>> {
+        let (call, scope) = (self.call(env)?, scope(env, tenant.as_deref())?);
+        let filter = filter.map(|json| parsed(env, &json)).transpose()?;
+        let limit = optional(env, "limit", limit)?.unwrap_or(usize::MAX);
+        apart(env, move || call.engine.ids(&scope, filter.as_ref(), after.as_deref(), limit))
+    }
+
     #[napi(ts_return_type = "Promise<Stats>")]
     pub fn stats(&self, env: &Env, tenant: Option<String>) -> Result<AsyncTask<Pooled<Stats>>> {
         let (call, scope) = (self.call(env)?, scope(env, tenant.as_deref())?);
@@ -222,6 +237,10 @@ impl Engine {
     }
 }
 
+fn parsed(env: &Env, filter: &str) -> Result<Filter> {
+    Filter::parse(filter).map_err(|error| raise(env, &error))
+}
+
 fn request(
     env: &Env,
     text: String,
@@ -233,7 +252,7 @@ fn request(
     let mode = retrievers.as_deref().map_or(Ok(Mode::default()), Mode::of).map_err(|error| raise(env, &error))?;
     let mut request =
         SearchRequest::new(text, optional(env, "k", k)?.unwrap_or(K)).with_mode(mode).with_cancel(token(cancel));
-    request.filter = filter.map(|json| Filter::parse(&json)).transpose().map_err(|error| raise(env, &error))?;
+    request.filter = filter.map(|json| parsed(env, &json)).transpose()?;
     request.explain = explain.unwrap_or_default();
     request.vector = vector.map(|vector| vector.to_vec());
     request.syntax = syntax.unwrap_or_default();

@@ -26,6 +26,16 @@ export interface TenantOptions {
   tenant?: string | undefined;
 }
 
+/** Which ids are wanted. */
+export interface IdsOptions extends TenantOptions {
+  /** Only of documents that match; an object, or its JSON. */
+  filter?: Filter | string | undefined;
+  /** Only ids after this one, such as the last one of the page before. */
+  after?: string | undefined;
+  /** At most so many; all unless told. */
+  limit?: number | undefined;
+}
+
 /** What can be asked of several questions at once. */
 export interface QuestionOptions extends CallOptions, TenantOptions {
   /** Hits wanted, 1 to 10,000; 10 unless told. */
@@ -130,6 +140,13 @@ export class Engine implements AsyncDisposable {
     return call({}, () => this.#native.get(id, tenant));
   }
 
+  /** Ids of the documents of the last commit that match, ascending. */
+  async ids(options: IdsOptions = {}): Promise<string[]> {
+    expectAll(options, { after: "string", limit: "number", tenant: "string" });
+    const { filter, after, limit, tenant } = options;
+    return call({}, () => this.#native.ids(textOf(filter), after, limit, tenant));
+  }
+
   /** Numbers about the engine. */
   async stats({ tenant }: TenantOptions = {}): Promise<Stats> {
     expect("tenant", tenant, "string");
@@ -173,6 +190,9 @@ function argumentsOf(options: SearchOptions): native.SearchArguments {
   expectAll(options, QUESTION);
   const { k, filter, retrievers, explain, tenant, vector, syntax } = options;
   if (retrievers !== undefined) expectStrings("retrievers", retrievers);
-  const json = filter === undefined || typeof filter === "string" ? filter : jsonOf(filter);
-  return { k, filter: json, retrievers, explain, tenant, vector, syntax } as native.SearchArguments;
+  return { k, filter: textOf(filter), retrievers, explain, tenant, vector, syntax } as native.SearchArguments;
+}
+
+function textOf(filter: Filter | string | undefined): string | undefined {
+  return filter === undefined || typeof filter === "string" ? filter : jsonOf(filter);
 }

@@ -4,7 +4,7 @@ export type { Document, MetadataInput } from "./documents";
 export { Embedder } from "./embedder";
 export type { Encoded, EncodeOptions, LoadOptions } from "./embedder";
 export { Engine } from "./engine";
-export type { OpenOptions, QuestionOptions, SearchOptions, TenantOptions } from "./engine";
+export type { IdsOptions, OpenOptions, QuestionOptions, SearchOptions, TenantOptions } from "./engine";
 export { ERROR_CODES, RagError } from "./errors";
 export type { ErrorCode } from "./errors";
 export type { Filter, Operand } from "./filter";

@@ -5,101 +5,35 @@ use pyo3::types::{PyDict, PyList, PyTuple};
 use rag_core::engine;
 
 use crate::convert;
+use crate::value::value_class;
 
-/// The place of a passage in its document.
-#[pyclass(frozen, eq, get_all, module = "rag_core")]
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Chunk {
-    /// Which chunk of the document, 0-based.
-    ordinal: usize,
-    /// Where it starts in the UTF-8 bytes of the document's text.
-    start: usize,
-    /// Where it ends, exclusive.
-    end: usize,
-}
-
-#[pymethods]
-impl Chunk {
-    #[new]
-    fn new(ordinal: usize, start: usize, end: usize) -> Self {
-        Chunk { ordinal, start, end }
-    }
-
-    /// As a dictionary.
-    #[pyo3(signature = () -> "dict[str, int]")]
-    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        let dictionary = PyDict::new(py);
-        dictionary.set_item("ordinal", self.ordinal)?;
-        dictionary.set_item("start", self.start)?;
-        dictionary.set_item("end", self.end)?;
-        Ok(dictionary)
-    }
-
-    fn __repr__(&self) -> String {
-        format!("Chunk(ordinal={}, start={}, end={})", self.ordinal, self.start, self.end)
-    }
-
-    #[pyo3(signature = () -> "tuple[object, ...]")]
-    fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
-        (py.get_type::<Chunk>(), (self.ordinal, self.start, self.end)).into_pyobject(py)
+value_class! {
+    /// The place of a passage in its document.
+    Chunk {
+        /// Which chunk of the document, 0-based.
+        ordinal: usize,
+        /// Where it starts in the UTF-8 bytes of the document's text.
+        start: usize,
+        /// Where it ends, exclusive.
+        end: usize,
     }
 }
 
-/// What one retriever thought of a document.
-#[pyclass(frozen, eq, get_all, module = "rag_core")]
-#[derive(Debug, Clone, PartialEq)]
-pub(crate) struct RunExplanation {
-    /// "dense" or "lexical".
-    run: String,
-    /// 1-based rank of the document in the run; None: not among its candidates.
-    rank: Option<usize>,
-    /// Score of its best chunk there.
-    score: Option<f32>,
-    /// The score after normalisation, or 1 / (60 + rank).
-    normalized: Option<f32>,
-    /// Weight of the run.
-    weight: f32,
-    /// What the run adds to the final score.
-    contribution: f32,
-}
-
-#[pymethods]
-impl RunExplanation {
-    #[new]
-    #[pyo3(signature = (run, rank, score, normalized, weight, contribution))]
-    fn new(
+value_class! {
+    /// What one retriever thought of a document.
+    RunExplanation {
+        /// "dense" or "lexical".
         run: String,
+        /// 1-based rank of the document in the run; None: not among its candidates.
         rank: Option<usize>,
+        /// Score of its best chunk there.
         score: Option<f32>,
+        /// The score after normalisation, or 1 / (60 + rank).
         normalized: Option<f32>,
+        /// Weight of the run.
         weight: f32,
+        /// What the run adds to the final score.
         contribution: f32,
-    ) -> Self {
-        RunExplanation { run, rank, score, normalized, weight, contribution }
-    }
-
-    /// As a dictionary.
-    #[pyo3(signature = () -> "dict[str, object]")]
-    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        let dictionary = PyDict::new(py);
-        dictionary.set_item("run", &self.run)?;
-        dictionary.set_item("rank", self.rank)?;
-        dictionary.set_item("score", self.score)?;
-        dictionary.set_item("normalized", self.normalized)?;
-        dictionary.set_item("weight", self.weight)?;
-        dictionary.set_item("contribution", self.contribution)?;
-        Ok(dictionary)
-    }
-
-    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
-        let fields = self.to_dict(py)?;
-        repr("RunExplanation", &fields)
-    }
-
-    #[pyo3(signature = () -> "tuple[object, ...]")]
-    fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
-        let RunExplanation { run, rank, score, normalized, weight, contribution } = self;
-        (py.get_type::<RunExplanation>(), (run, rank, score, normalized, weight, contribution)).into_pyobject(py)
     }
 }
 
@@ -339,10 +273,4 @@ fn explanation(py: Python<'_>, explained: engine::Explanation) -> PyResult<Py<Ex
     });
     let runs = PyTuple::new(py, runs.collect::<PyResult<Vec<_>>>()?)?.unbind();
     Py::new(py, Explanation { score: explained.score, fusion: explained.fusion, runs })
-}
-
-/// `Name(field=value, …)` of a dictionary of the fields.
-pub(crate) fn repr(name: &str, fields: &Bound<'_, PyDict>) -> PyResult<String> {
-    let fields = fields.iter().map(|(field, value)| Ok(format!("{field}={}", value.repr()?)));
-    Ok(format!("{name}({})", fields.collect::<PyResult<Vec<_>>>()?.join(", ")))
 }

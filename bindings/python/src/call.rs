@@ -1,10 +1,13 @@
-//! Calling the engine: with the interpreter released, and so that Ctrl-C reaches what takes long.
+//! Calling the engine: with the interpreter released, so that Ctrl-C reaches what takes long, and so that no fork falls into a
+//! call.
 
+use std::cell::Cell;
 use std::sync::Mutex;
 use std::sync::mpsc::{RecvTimeoutError, sync_channel};
 use std::time::Duration;
 
 use pyo3::prelude::*;
+use rag_core::fork::{self, Quiet};
 use rag_core::{Cancel, Error, Result};
 
 use crate::errors::raise;
@@ -14,7 +17,27 @@ const LOOK: Duration = Duration::from_millis(50);
 
 /// Runs `work` with the interpreter released, so that other threads of Python run meanwhile.
 pub(crate) fn released<T: Send>(py: Python<'_>, work: impl FnOnce() -> Result<T> + Send) -> PyResult<T> {
-    py.detach(work).map_err(|error| raise(py, &error))
+    let inside = || {
+        let _working = fork::enter();
+        work()
+    };
+    py.detach(inside).map_err(|error| raise(py, &error))
+}
+
+thread_local! {
+    static FORKING: Cell<Option<Quiet>> = const { Cell::new(None) };
+}
+
+/// Called right before `os.fork`, which calls `after_fork` in the same thread, in parent and child.
+#[pyfunction]
+pub(crate) fn before_fork(py: Python<'_>) {
+    py.detach(|| FORKING.set(Some(fork::quiesce())));
+}
+
+/// Called right after `os.fork`.
+#[pyfunction]
+pub(crate) fn after_fork() {
+    FORKING.set(None);
 }
 
 /// As [`released`], for what may take long: a signal such as Ctrl-C cancels it. Python tells the main thread alone of
@@ -34,7 +57,10 @@ pub(crate) fn interruptible<T: Send>(
         let run = move || {
             let _at_the_end = send; // dropped when the work is over, however it ends
             match work.take() {
-                Some(work) => work(cancel),
+                Some(work) => {
+                    let _working = fork::enter();
+                    work(cancel)
+                }
                 None => Err(Error::internal("the work was taken twice")),
             }
         };

@@ -142,7 +142,7 @@ impl Engine {
     ///     vector: The vector of the question, if there is one already.
     ///     syntax: Read text as query syntax: title:word, "a phrase", +must, -not.
     ///     timeout: Seconds; then DeadlineExceeded is raised.
-    #[pyo3(signature = (text: "str", k: "int" = 10, *, filter: "collections.abc.Mapping[str, object] | str | None" = None, retrievers: "collections.abc.Sequence[str] | None" = None, explain: "bool" = false, tenant: "str | None" = None, vector: "collections.abc.Sequence[float] | None" = None, syntax: "bool" = false, timeout: "float | None" = None) -> "Answer")]
+    #[pyo3(signature = (text: "str", k: "int" = 10, *, filter: "collections.abc.Mapping[str, object] | str | None" = None, retrievers: "collections.abc.Sequence[str] | None" = None, explain: "bool" = false, tenant: "str | None" = None, vector: "collections.abc.Sequence[float] | numpy.typing.NDArray[numpy.floating[typing.Any]] | None" = None, syntax: "bool" = false, timeout: "float | None" = None) -> "Answer")]
     #[allow(clippy::too_many_arguments, reason = "keyword arguments")]
     fn search(
         &self,
@@ -250,6 +250,28 @@ impl Engine {
         Ok(Some(dictionary))
     }
 
+    /// Ids of the documents of the last commit that match, ascending.
+    ///
+    /// Args:
+    ///     filter: As of `search`; None for all documents.
+    ///     after: Only ids after this one, such as the last one of the page before.
+    ///     limit: At most so many; None for all.
+    ///     tenant: Whose documents; None for "default".
+    #[pyo3(signature = (filter: "collections.abc.Mapping[str, object] | str | None" = None, *, after: "str | None" = None, limit: "int | None" = None, tenant: "str | None" = None) -> "list[str]")]
+    fn ids(
+        &self,
+        py: Python<'_>,
+        filter: Option<&Bound<'_, PyAny>>,
+        after: Option<&str>,
+        limit: Option<usize>,
+        tenant: Option<&str>,
+    ) -> PyResult<Vec<String>> {
+        let engine = self.inner(py)?;
+        let scope = convert::scope(py, tenant)?;
+        let filter = filter.map(|filter| convert::filter(py, filter)).transpose()?;
+        released(py, || engine.ids(&scope, filter.as_ref(), after, limit.unwrap_or(usize::MAX)))
+    }
+
     /// Numbers about the engine.
     #[pyo3(signature = (*, tenant: "str | None" = None) -> "Stats")]
     fn stats(&self, py: Python<'_>, tenant: Option<&str>) -> PyResult<Stats> {
@@ -287,9 +309,11 @@ impl Engine {
     }
 
     /// Closes the folder, so that another process may open it; what is staged is dropped. Calls under way finish first.
-    fn close(&self, py: Python<'_>) {
-        let inner = py.detach(|| self.inner.write().unwrap_or_else(PoisonError::into_inner).take());
-        py.detach(|| drop(inner));
+    fn close(&self, py: Python<'_>) -> PyResult<()> {
+        released(py, || {
+            drop(self.inner.write().unwrap_or_else(PoisonError::into_inner).take());
+            Ok(())
+        })
     }
 
     fn __enter__(slf: Py<Self>) -> Py<Self> {
@@ -306,8 +330,7 @@ impl Engine {
     ) -> PyResult<()> {
         let _ = (error, traceback);
         let done = if kind.is_none() { self.commit(py).map(drop) } else { Ok(()) };
-        self.close(py);
-        done
+        done.and(self.close(py))
     }
 
     fn __repr__(&self) -> String {

@@ -12,6 +12,7 @@ mod errors;
 mod evaluation;
 mod fusion;
 mod reports;
+mod value;
 mod vectors;
 
 use pyo3::pymodule;
@@ -21,6 +22,8 @@ use pyo3::pymodule;
 mod _rag_core {
     #[pymodule_export]
     use crate::answer::{Answer, Chunk, Explanation, Hit, RunExplanation};
+    #[pymodule_export]
+    use crate::call::{after_fork, before_fork};
     #[pymodule_export]
     use crate::embedder::Embedder;
     #[pymodule_export]

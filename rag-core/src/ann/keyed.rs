@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use super::{HnswIndex, HnswParams, VectorIndex, VectorIndexMut, VectorQuery, check_vectors};
 use crate::distance::normalize;
 use crate::error::{Error, ErrorKind, Result};
+use crate::fork;
 use crate::pool::Pool;
 use crate::types::{Cancel, DocNum, IdSet};
 
@@ -238,7 +239,7 @@ impl KeyedIndex {
         }
         let _one_at_a_time = self.building.lock().map_err(|_| Error::internal("an earlier build ended in a defect"))?;
         let build = self.writer()?.index.start_build();
-        let graph = self.pool.run_apart(|| build.run(cancel));
+        let graph = fork::aside(|| self.pool.run_apart(|| build.run(cancel)));
         let failure = graph.as_ref().err().cloned();
         let mut writer = self.writer()?;
         writer.index.install(graph.ok());

@@ -7,6 +7,7 @@ use super::Inner;
 use super::open::Writer;
 use crate::ann::{HnswBuild, HnswGraph};
 use crate::error::{Error, ErrorKind, Result};
+use crate::fork;
 use crate::pool::Pool;
 use crate::types::Cancel;
 
@@ -47,6 +48,7 @@ impl Inner {
 
     /// Puts a graph to use. While changes are staged nothing may be published, so the next commit does it then.
     fn install_graph(&self, graph: Result<HnswGraph>) {
+        let _working = fork::enter();
         let Ok(mut writer) = self.writer() else { return };
         let graph = graph.inspect_err(|error| {
             if error.kind() != ErrorKind::Cancelled {
@@ -67,6 +69,6 @@ impl Inner {
 /// Builds in threads of its own: in those of the searches it would make them wait. A defect there is an error like others,
 /// so that the index learns that its build is over.
 fn run(build: HnswBuild, threads: usize, cancel: &Cancel) -> Result<HnswGraph> {
-    let work = || Pool::new("rag-graph", threads).run_apart(|| build.run(cancel));
+    let work = || fork::aside(|| Pool::new("rag-graph", threads).run_apart(|| build.run(cancel)));
     catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| Err(Error::internal("building the graph failed")))
 }

@@ -9,6 +9,7 @@ use super::open::Writer;
 use super::stages::Stages;
 use crate::embed::{TextKind, check_embeddings};
 use crate::error::{Error, Result};
+use crate::fork;
 use crate::store::Record;
 use crate::telemetry::Stage;
 use crate::types::{Cancel, DocNum, Document, MAX_ID_BYTES, MAX_TITLE_BYTES, Scope, Value, check_name};
@@ -126,7 +127,8 @@ impl Inner {
                 texts.push(text);
             }
             let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
-            let embeddings = self.writing.run_apart(|| self.embedder.embed(&texts, TextKind::Passage, cancel))?;
+            let embed = || self.embedder.embed(&texts, TextKind::Passage, cancel);
+            let embeddings = fork::aside(|| self.writing.run_apart(embed))?;
             check_embeddings(&embeddings, self.embedder.identity(), texts.len())?;
             report.embedded += texts.len();
             report.truncated += embeddings.truncated.iter().filter(|&&truncated| truncated).count();

@@ -7,6 +7,7 @@ use super::Inner;
 use super::api::{DiskBytes, Stats, StoredDocument, VerifyReport};
 use super::open::Writer;
 use crate::error::{Error, Result};
+use crate::filter::Filter;
 use crate::types::{Document, Scope};
 
 impl Inner {
@@ -25,6 +26,20 @@ impl Inner {
         let mut document = Document::new(record.id, record.text).with_title(record.title).with_tenant(record.tenant);
         document.metadata = record.metadata;
         Ok(Some(StoredDocument { document, chunks }))
+    }
+
+    pub(super) fn ids(
+        &self,
+        scope: &Scope,
+        filter: Option<&Filter>,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<String>> {
+        scope.validate()?;
+        self.lock.may_read()?;
+        let snapshot = self.snapshot.load();
+        let visible = snapshot.visible(scope, filter)?;
+        snapshot.store.ids(scope.tenant_name(), visible.set(), after, limit)
     }
 
     pub(super) fn stats(&self, scope: &Scope) -> Result<Stats> {

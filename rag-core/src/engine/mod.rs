@@ -33,6 +33,7 @@ pub use chunk::FORMAT_FIELD;
 use crate::config::EngineConfig;
 use crate::embed::Embedder;
 use crate::error::{Error, ErrorKind, Result};
+use crate::filter::Filter;
 use crate::pool::Pool;
 use crate::telemetry::Telemetry;
 use crate::types::{Cancel, Document, Scope};
@@ -221,6 +222,34 @@ impl Engine {
     /// `Corruption`.
     pub fn get(&self, scope: &Scope, id: &str) -> Result<Option<StoredDocument>> {
         self.inner.get(scope, id)
+    }
+
+    /// Ids of the documents that the scope and the filter let through, ascending byte by byte: at most `limit` of those
+    /// after `after`, so that the last id of one page begins the next. A page is of the last commit; pages may be of
+    /// different ones.
+    ///
+    /// ```
+    /// use rag_core::{Document, Engine, Filter, Scope};
+    /// let folder = tempfile::tempdir()?;
+    /// let (engine, scope) = (Engine::open(folder.path())?, Scope::default());
+    /// let document = |id: &str| Document::new(id, "text").with_metadata("lang", "en");
+    /// engine.upsert(&scope, vec![document("b"), document("a"), document("c")])?;
+    /// engine.commit()?;
+    /// assert_eq!(engine.ids(&scope, Some(&Filter::eq("lang", "en")), None, 2)?, ["a", "b"]);
+    /// assert_eq!(engine.ids(&scope, None, Some("b"), usize::MAX)?, ["c"]);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// `InvalidArgument` naming what is wrong with the filter; `Corruption`.
+    pub fn ids(
+        &self,
+        scope: &Scope,
+        filter: Option<&Filter>,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Result<Vec<String>> {
+        self.inner.ids(scope, filter, after, limit)
     }
 
     /// Numbers about the engine.

@@ -31,6 +31,10 @@ impl Visible {
         self.set.len()
     }
 
+    pub(super) fn set(&self) -> &IdSet {
+        &self.set
+    }
+
     /// Those of them that are in `set`.
     pub(super) fn narrowed(&self, set: &IdSet) -> Visible {
         Visible { set: self.set.intersection(set), everything: false }

@@ -63,6 +63,25 @@ impl StoreView {
         guard(|| read_number(&self.documents, tenant, id))
     }
 
+    /// Ids of the tenant's documents that are in `among`, ascending byte by byte, from the first one after `after` on.
+    pub(crate) fn ids(&self, tenant: &str, among: &IdSet, after: Option<&str>, limit: usize) -> Result<Vec<String>> {
+        let start = (tenant, after.unwrap_or_default());
+        guard(|| {
+            let mut ids = Vec::new();
+            for row in self.documents.range(start..).map_err(redb_error)? {
+                let (key, number) = row.map_err(redb_error)?;
+                let (owner, id) = key.value();
+                if owner != tenant || ids.len() >= limit {
+                    break;
+                }
+                if among.contains(number.value()) && after != Some(id) {
+                    ids.push(id.to_owned());
+                }
+            }
+            Ok(ids)
+        })
+    }
+
     /// A stored revision.
     pub(crate) fn record(&self, doc: DocNum) -> Result<Option<Record>> {
         guard(|| read_record(&self.records, doc))

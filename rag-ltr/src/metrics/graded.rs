@@ -17,7 +17,8 @@ pub fn dcg(grades: impl IntoIterator<Item = i32>, k: Option<usize>, gain: Gain) 
     let first = grades.into_iter().take(k.unwrap_or(usize::MAX));
     let gains = first.enumerate().filter(|&(_, grade)| grade > 0);
     // Not the product with `discount`: one rounding less, as in trec_eval.
-    gains.map(|(position, grade)| gain.of(grade) / (position as f64 + 2.0).log2()).sum()
+    let gains = gains.map(|(position, grade)| gain.of(grade) / (position as f64 + 2.0).log2());
+    gains.fold(0.0, |sum, gain| sum + gain) // `sum()` of none is −0
 }
 
 /// The largest [`dcg`] that any order of these grades has.
@@ -95,7 +96,7 @@ impl GradedRanking {
             }
             Metric::Map { .. } => {
                 let precisions = found.enumerate().map(|(before, at)| (before + 1) as f64 / (at + 1) as f64);
-                ratio(precisions.sum(), total() as f64)
+                ratio(precisions.fold(0.0, |sum, precision| sum + precision), total() as f64)
             }
             Metric::Mrr { .. } => found.next().map_or(0.0, |at| 1.0 / (at + 1) as f64),
             Metric::Precision { k } => ratio(found.count() as f64, k.unwrap_or(retrieved) as f64),

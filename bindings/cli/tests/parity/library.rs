@@ -75,6 +75,11 @@ impl State {
                 let Document { id, title, text, metadata, .. } = stored.document;
                 json!({"id": id, "title": title, "text": text, "metadata": to_json(&metadata)})
             }),
+            "ids" => {
+                let filter = with.get("filter").map(|filter| Filter::parse(&filter.to_string())).transpose()?;
+                let limit = with["limit"].as_u64().map_or(usize::MAX, |limit| limit as usize);
+                json!(engine.ids(&scope, filter.as_ref(), with["after"].as_str(), limit)?)
+            }
             "stats" => {
                 let stats = engine.stats(&scope)?;
                 json!({
@@ -136,7 +141,7 @@ impl State {
             "load" => {
                 let mmap = with["mmap"].as_bool().unwrap_or(false);
                 let loaded = vectors::load(&path, mmap, number("threads", 0), &never);
-                self.index = Some(loaded.map_err(|error| without(&self.folder, error))?);
+                self.index = Some(loaded.map_err(|error| without(&self.folder, &error))?);
                 return Ok(Json::Null);
             }
             _ => {}
@@ -317,7 +322,7 @@ fn numbers(list: &Json) -> Vec<f32> {
 }
 
 /// The error with the test's folder left out of its message.
-fn without(folder: &tempfile::TempDir, error: Error) -> Error {
+fn without(folder: &tempfile::TempDir, error: &Error) -> Error {
     let message = error.to_string().replace(&format!("{}/", folder.path().display()), "");
     Error::new(error.kind(), message)
 }

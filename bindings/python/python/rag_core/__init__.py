@@ -8,6 +8,9 @@
 'a'
 """
 
+import os as _os
+
+from rag_core import _rag_core
 from rag_core._rag_core import (
     Answer,
     Chunk,
@@ -42,3 +45,10 @@ __all__ = [
     "fuse",
 ]
 __all__ += _errors
+
+if hasattr(_os, "register_at_fork"):
+    _os.register_at_fork(
+        before=_rag_core.before_fork,
+        after_in_parent=_rag_core.after_fork,
+        after_in_child=_rag_core.after_fork,
+    )

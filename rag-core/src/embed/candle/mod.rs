@@ -14,6 +14,8 @@ use tokenizers::{Encoding, PostProcessor, Tokenizer};
 
 use super::{Device, Embedder, Embeddings, ModelOptions, TextKind, check_batch_tokens, normalize};
 use crate::error::{Error, ErrorKind, Result};
+use crate::fork;
+use crate::pool::Pool;
 use crate::types::Cancel;
 use folder::ModelFolder;
 pub(crate) use pooling::pool;
@@ -57,6 +59,8 @@ pub struct TransformerModel {
     prompt_tokens: PromptTokens,
     /// Whether the tokens of a prompt take part in the mean.
     include_prompt: bool,
+    /// For callers that are in no pool: rayon's global one would be lost in a forked child, and with it whoever waits.
+    pool: Pool,
 }
 
 /// Tokens of the prompts, special ones not counted.
@@ -126,10 +130,42 @@ impl TransformerModel {
             lower_case: files.lower_case,
             prompt_tokens: PromptTokens::default(),
             include_prompt: files.include_prompt,
+            pool: Pool::new("rag-embed", 0),
         };
         let query = model.encode(&model.identity.prompts.query)?.len();
         model.prompt_tokens = PromptTokens { query, passage: model.encode(&model.identity.prompts.passage)?.len() };
         Ok(model)
+    }
+
+    /// Threads are those of the pool that it is called in.
+    fn embed_in_pool(
+        &self,
+        texts: &[&str],
+        kind: TextKind,
+        batch_tokens: usize,
+        cancel: &Cancel,
+    ) -> Result<Embeddings> {
+        let dimension = self.identity.dimension;
+        let (prompt, prompt_tokens) = match kind {
+            TextKind::Query => (&self.identity.prompts.query, self.prompt_tokens.query),
+            TextKind::Passage => (&self.identity.prompts.passage, self.prompt_tokens.passage),
+        };
+        let skip = self.skipped(prompt_tokens);
+        let tokenize = |text: &&str| {
+            cancel.check()?;
+            if prompt.is_empty() { self.tokenize(text) } else { self.tokenize(&[prompt.as_str(), text].concat()) }
+        };
+        let tokens = texts.par_iter().map(tokenize).collect::<Result<Vec<TokenIds>>>()?;
+        let mut vectors = vec![0f32; texts.len() * dimension];
+        self.outputs(&tokens, batch_tokens, cancel, |at, outputs| {
+            let mut vector = pool(outputs, dimension, self.identity.pooling, skip);
+            normalize(&mut vector);
+            if let Some(row) = vectors.get_mut(at * dimension..(at + 1) * dimension) {
+                row.copy_from_slice(&vector);
+            }
+        })?;
+        let truncated = tokens.iter().map(|text| text.truncated).collect();
+        Ok(Embeddings { dimension, vectors, truncated })
     }
 
     /// Tokens of a text that the model has room for, special ones not counted.
@@ -245,27 +281,11 @@ impl Embedder for TransformerModel {
     ) -> Result<Embeddings> {
         check_batch_tokens(batch_tokens)?;
         let batch_tokens = batch_tokens.unwrap_or(BATCH_TOKENS);
-        let dimension = self.identity.dimension;
-        let (prompt, prompt_tokens) = match kind {
-            TextKind::Query => (&self.identity.prompts.query, self.prompt_tokens.query),
-            TextKind::Passage => (&self.identity.prompts.passage, self.prompt_tokens.passage),
-        };
-        let skip = self.skipped(prompt_tokens);
-        let tokenize = |text: &&str| {
-            cancel.check()?;
-            if prompt.is_empty() { self.tokenize(text) } else { self.tokenize(&[prompt.as_str(), text].concat()) }
-        };
-        let tokens = texts.par_iter().map(tokenize).collect::<Result<Vec<TokenIds>>>()?;
-        let mut vectors = vec![0f32; texts.len() * dimension];
-        self.outputs(&tokens, batch_tokens, cancel, |at, outputs| {
-            let mut vector = pool(outputs, dimension, self.identity.pooling, skip);
-            normalize(&mut vector);
-            if let Some(row) = vectors.get_mut(at * dimension..(at + 1) * dimension) {
-                row.copy_from_slice(&vector);
-            }
-        })?;
-        let truncated = tokens.iter().map(|text| text.truncated).collect();
-        Ok(Embeddings { dimension, vectors, truncated })
+        let embed = || self.embed_in_pool(texts, kind, batch_tokens, cancel);
+        match rayon::current_thread_index() {
+            Some(_) => embed(),
+            None => fork::aside(|| self.pool.run_apart(embed)),
+        }
     }
 }
 

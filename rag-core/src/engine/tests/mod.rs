@@ -127,6 +127,48 @@ fn another_model_and_a_second_writer_are_refused() {
     assert!(error.to_string().contains("dimension: 64 ≠ 32"), "{error}");
 }
 
+#[test]
+fn ids_come_in_pages_that_leave_nothing_out_and_give_nothing_twice() {
+    let folder = tempfile::tempdir().unwrap();
+    let engine = Engine::builder().embedder(Arc::new(WordEmbedder::new(64))).open(folder.path()).unwrap();
+    let tenants = ["a", "aa", "ab", "b"].map(|name| Scope::tenant(name).unwrap());
+    let ids: Vec<String> = (0..40).map(|i| format!("{}{i}", ["", "é", "aa", "\u{10ffff}"][i % 4])).collect();
+    for scope in &tenants {
+        let documents = ids.iter().enumerate();
+        let documents = documents.map(|(i, id)| Document::new(id, "text").with_metadata("third", i % 3 == 0)).collect();
+        engine.upsert(scope, documents).unwrap();
+    }
+    engine.commit().unwrap();
+    engine.delete(&tenants[2], &["0", "aa2"]).unwrap();
+    let staged = engine.ids(&tenants[2], None, None, usize::MAX).unwrap();
+    assert_eq!(staged.len(), 40, "what is staged is not visible");
+    engine.commit().unwrap();
+    for (number, scope) in tenants.iter().enumerate() {
+        for filter in [None, Some(Filter::eq("third", true))] {
+            let is_wanted =
+                |i: usize, id: &str| (filter.is_none() || i % 3 == 0) && !(number == 2 && ["0", "aa2"].contains(&id));
+            let mut wanted: Vec<String> =
+                ids.iter().enumerate().filter(|(i, id)| is_wanted(*i, id)).map(|(_, id)| id.clone()).collect();
+            wanted.sort();
+            assert_eq!(engine.ids(scope, filter.as_ref(), None, usize::MAX).unwrap(), wanted);
+            let (mut pages, mut after) = (Vec::new(), None::<String>);
+            loop {
+                let page = engine.ids(scope, filter.as_ref(), after.as_deref(), 7).unwrap();
+                let Some(last) = page.last() else { break };
+                after = Some(last.clone());
+                pages.extend(page);
+            }
+            assert_eq!(pages, wanted);
+        }
+        let narrow = scope.clone().restricted_to(Filter::eq("third", true));
+        assert_eq!(
+            engine.ids(&narrow, None, None, usize::MAX).unwrap(),
+            engine.ids(scope, Some(&Filter::eq("third", true)), None, usize::MAX).unwrap()
+        );
+    }
+    assert!(engine.ids(&tenants[0], None, None, 0).unwrap().is_empty());
+}
+
 #[cfg(feature = "hnsw")]
 #[test]
 fn the_graph_backend_answers_like_the_scan_and_is_made_again_at_open() {

@@ -1,0 +1,682 @@
+# Made of the Rust signatures by `cargo xtask stubs`.
+"""
+Embeddable retrieval engine: embedding, dense and lexical retrieval, fusion and evaluation in your own process.
+"""
+
+import collections.abc
+import os
+import typing
+
+import numpy
+import numpy.typing
+from _typeshed import SupportsGetItem
+from typing import Any, SupportsFloat, SupportsIndex, final
+
+__all__ = ["Answer", "Chunk", "Embedder", "Engine", "Explanation", "Hit", "RunExplanation", "Stats", "UpsertReport", "VectorIndex", "VerifyReport", "after_fork", "before_fork", "error_kinds", "evaluate", "fuse"]
+
+@final
+class Answer:
+    """
+    The answer to a question: a sequence of its hits, best first, and what to know about them.
+    """
+    def __eq__(self, other: object, /) -> bool: ...
+    @typing.overload
+    def __getitem__(self, index: int, /) -> Hit: ...
+    @typing.overload
+    def __getitem__(self, index: slice, /) -> tuple[Hit, ...]:
+        """
+        A hit by its position, or a tuple of hits by a slice.
+        """
+    def __iter__(self, /) -> collections.abc.Iterator[Hit]: ...
+    def __len__(self, /) -> int: ...
+    def __new__(cls, /, hits: tuple[Hit, ...], commit_seq: SupportsIndex, visible: SupportsIndex, degraded: SupportsGetItem[int, str], plan: str | None = None) -> Answer: ...
+    def __reduce__(self, /) -> tuple[object, ...]: ...
+    def __repr__(self, /) -> str: ...
+    def _repr_html_(self, /) -> str:
+        """
+        A table for notebooks.
+        """
+    @property
+    def commit_seq(self, /) -> int:
+        """
+        The commit that the answer was made from.
+        """
+    @property
+    def degraded(self, /) -> list[str]:
+        """
+        What was left out, and why; empty for a full answer.
+        """
+    @property
+    def hits(self, /) -> tuple[Hit, ...]:
+        """
+        The hits as a tuple, best first; equal scores by the order of the runs, then by document id.
+        """
+    @property
+    def plan(self, /) -> str | None:
+        """
+        How the dense run was found: "exact scan", "graph", …; None when it was not asked for.
+        """
+    def to_dict(self, /) -> dict[str, object]:
+        """
+        As a dictionary, all the way down.
+        """
+    @property
+    def visible(self, /) -> int:
+        """
+        Documents that the tenant and the filter let through.
+        """
+
+@final
+class Chunk:
+    """
+    The place of a passage in its document.
+    """
+    def __eq__(self, value: object, /) -> bool: ...
+    def __ne__(self, value: object, /) -> bool: ...
+    def __new__(cls, /, ordinal: SupportsIndex, start: SupportsIndex, end: SupportsIndex) -> Chunk: ...
+    def __reduce__(self, /) -> tuple[typing.Any, ...]: ...
+    def __repr__(self, /) -> str: ...
+    @property
+    def end(self, /) -> int:
+        """
+        Where it ends, exclusive.
+        """
+    @property
+    def ordinal(self, /) -> int:
+        """
+        Which chunk of the document, 0-based.
+        """
+    @property
+    def start(self, /) -> int:
+        """
+        Where it starts in the UTF-8 bytes of the document's text.
+        """
+    def to_dict(self, /) -> dict[str, typing.Any]:
+        """
+        As a dictionary.
+        """
+
+@final
+class Embedder:
+    """
+    A model that turns texts into vectors.
+    """
+    def __repr__(self, /) -> str: ...
+    @property
+    def dimension(self, /) -> int:
+        """
+        Values of a vector.
+        """
+    def encode(self, /, texts: collections.abc.Sequence[str], kind: str = "document", *, batch_tokens: int | None = None, progress: bool = False) -> numpy.typing.NDArray[numpy.float32]:
+        """
+        Embeds texts.
+
+        Args:
+            texts: The texts.
+            kind: "document" or "query"; some models put different words before the two.
+            batch_tokens: About how many tokens go through the model at once, where it computes in batches; None for what
+                suits it.
+            progress: Show a bar on stderr, if tqdm is installed.
+
+        Returns:
+            An array of shape (len(texts), dimension) and type float32; rows have length 1, or are zeros for a text without
+            a known word.
+        """
+    @staticmethod
+    def load(path: str | os.PathLike[str] | None = None, *, device: str = "cpu", query_prompt: str | None = None, document_prompt: str | None = None, max_tokens: int | None = None) -> Embedder:
+        """
+        Loads a model, offline.
+
+        Args:
+            path: A sentence-transformers folder (config.json, tokenizer.json, model.safetensors) or a static model file;
+                None for the bundled model.
+            device: "cpu", "cuda", "cuda:1" or "metal".
+            query_prompt: Text put before every query, instead of what the model's files say; document_prompt alike.
+            max_tokens: Most tokens of a text, special tokens included.
+
+        Raises:
+            NotFound: Names the file that is missing.
+        """
+    @property
+    def max_tokens(self, /) -> int | None:
+        """
+        Most tokens of a document that reach the model; None: no limit.
+        """
+    @property
+    def name(self, /) -> str:
+        """
+        Which model this is, in words.
+        """
+
+@final
+class Engine:
+    """
+    A retrieval engine over one data folder. Any thread may call any method; the interpreter is released while the engine
+    works. Changes are staged by `upsert` and `delete`, and become durable and visible together with `commit`.
+
+    As a context manager it commits when the block ends, or drops what is staged when the block raises, and closes.
+    """
+    def __enter__(self, /) -> Engine: ...
+    def __exit__(self, /, kind: type[BaseException] | None, error: BaseException | None, traceback: object) -> None: ...
+    def __repr__(self, /) -> str: ...
+    def asearch(self, /, text: str, k: int = 10, **arguments: typing.Any) -> collections.abc.Coroutine[object, object, Answer]:
+        """
+        As `search`, in a thread of the running event loop's executor.
+        """
+    def close(self, /) -> None:
+        """
+        Closes the folder, so that another process may open it; what is staged is dropped. Calls under way finish first.
+        """
+    def commit(self, /) -> int:
+        """
+        Makes everything staged durable, then visible; gives the number of the commit.
+        """
+    def compact(self, /) -> None:
+        """
+        Rewrites the derived indexes without what is dead.
+        """
+    def delete(self, /, ids: collections.abc.Iterable[str], *, tenant: str | None = None) -> int:
+        """
+        Stages deletions; gives the number of documents that were there. Ids that are not there are fine.
+        """
+    def explain(self, /, text: str, id: str, k: int = 10, *, filter: collections.abc.Mapping[str, object] | str | None = None, retrievers: collections.abc.Sequence[str] | None = None, tenant: str | None = None, syntax: bool = False) -> Hit | None:
+        """
+        How the document `id` fares for a question: its hit with the explanation, or None when no retriever has it among
+        its candidates. The other arguments are those of `search`.
+
+        Raises:
+            NotFound: There is no such document.
+        """
+    def get(self, /, id: str, *, tenant: str | None = None) -> dict[str, typing.Any] | None:
+        """
+        A stored document as a dictionary with the keys id, title, text and metadata; None when there is none of that id.
+        """
+    def ids(self, /, filter: collections.abc.Mapping[str, object] | str | None = None, *, after: str | None = None, limit: int | None = None, tenant: str | None = None) -> list[str]:
+        """
+        Ids of the documents of the last commit that match, ascending.
+
+        Args:
+            filter: As of `search`; None for all documents.
+            after: Only ids after this one, such as the last one of the page before.
+            limit: At most so many; None for all.
+            tenant: Whose documents; None for "default".
+        """
+    @staticmethod
+    def open(path: str | os.PathLike[str], model: str | os.PathLike[str] | Embedder | None = None, *, config: str | os.PathLike[str] | None = None) -> Engine:
+        """
+        Opens or makes the data folder.
+
+        Args:
+            path: The folder. One process has it open at a time; a forked child may search, not write.
+            model: None for the bundled model (or what the configuration names), the path of a sentence-transformers folder
+                or static model file, or an Embedder.
+            config: A TOML file with settings; the variable RAG_CONFIG may name one as well, and variables such as
+                RAG__ENGINE__FUSION__DEPTH win over both.
+
+        Raises:
+            Conflict: Another process has the folder.
+            ModelMismatch: Its vectors are of another model.
+            Corruption: The store is damaged or lost.
+        """
+    @property
+    def path(self, /) -> str:
+        """
+        The data folder.
+        """
+    @property
+    def repairs(self, /) -> list[str]:
+        """
+        What opening found damaged or missing among the derived files, and made again from the store.
+        """
+    def rollback(self, /) -> None:
+        """
+        Drops everything staged since the last commit.
+        """
+    def search(self, /, text: str, k: int = 10, *, filter: collections.abc.Mapping[str, object] | str | None = None, retrievers: collections.abc.Sequence[str] | None = None, explain: bool = False, tenant: str | None = None, vector: collections.abc.Sequence[float] | numpy.typing.NDArray[numpy.floating[typing.Any]] | None = None, syntax: bool = False, timeout: float | None = None) -> Answer:
+        """
+        Answers a question from the last commit.
+
+        Args:
+            text: The question. May be empty with a vector.
+            k: Hits wanted, 1 to 10,000.
+            filter: Only documents that match, such as {"eq": {"lang": "en"}}; the forms are eq, ne, in, range, exists, and,
+                or, not.
+            retrievers: Any of "dense" and "lexical"; None for both, fused.
+            explain: Whether each hit tells how it came about.
+            tenant: Whose documents; None for "default".
+            vector: The vector of the question, if there is one already.
+            syntax: Read text as query syntax: title:word, "a phrase", +must, -not.
+            timeout: Seconds; then DeadlineExceeded is raised.
+        """
+    def search_many(self, /, texts: collections.abc.Iterable[str], k: int = 10, *, filter: collections.abc.Mapping[str, object] | str | None = None, retrievers: collections.abc.Sequence[str] | None = None, explain: bool = False, tenant: str | None = None, syntax: bool = False, timeout: float | None = None) -> list[Answer]:
+        """
+        Answers many questions, on several threads.
+
+        Args:
+            texts: The questions; the other arguments are those of `search` and the same for all.
+        """
+    def stats(self, /, *, tenant: str | None = None) -> Stats:
+        """
+        Numbers about the engine.
+        """
+    def upsert(self, /, documents: collections.abc.Iterable[object], *, tenant: str | None = None, timeout: float | None = None) -> UpsertReport:
+        """
+        Stages documents: new ones are added, changed ones replaced, unchanged ones left alone. Only chunks whose text is
+        new are embedded.
+
+        Args:
+            documents: Dictionaries with the keys id, title, text and metadata; objects with these attributes, such as
+                dataclasses; or a table of pyarrow, polars or pandas, whose other columns are metadata. A list or tuple is
+                staged whole or not at all; anything longer-lived is staged in batches as it comes, and what was staged
+                before an error stays staged until `commit` or `rollback`.
+            tenant: Whose documents; None for "default".
+            timeout: Seconds.
+
+        Raises:
+            InvalidArgument: Names the document and the field.
+        """
+    def verify(self, /) -> VerifyReport:
+        """
+        Reads every row of the store and every derived file; derived pieces that are wrong are made again.
+
+        Raises:
+            Corruption: The store itself is damaged.
+        """
+
+@final
+class Explanation:
+    """
+    How a score came about. The contributions add up to it.
+    """
+    def __eq__(self, other: object, /) -> bool: ...
+    def __new__(cls, /, score: SupportsFloat | SupportsIndex, fusion: str, runs: tuple[RunExplanation, ...]) -> Explanation: ...
+    def __reduce__(self, /) -> tuple[object, ...]: ...
+    def __repr__(self, /) -> str: ...
+    @property
+    def fusion(self, /) -> str:
+        """
+        How the runs were combined, such as "convex(min_max)" or "rrf(60)"; the name of the only run.
+        """
+    @property
+    def runs(self, /) -> tuple[RunExplanation, ...]:
+        """
+        One RunExplanation for each run that was asked, in run order.
+        """
+    @property
+    def score(self, /) -> float:
+        """
+        The score that is explained.
+        """
+    def to_dict(self, /) -> dict[str, object]:
+        """
+        As a dictionary.
+        """
+
+@final
+class Hit:
+    """
+    One found document.
+    """
+    def __eq__(self, other: object, /) -> bool: ...
+    def __new__(cls, /, rank: SupportsIndex, id: str, score: SupportsFloat | SupportsIndex, title: str, text: str, chunk: Chunk, metadata: dict[str, typing.Any], explain: Explanation | None = None) -> Hit: ...
+    def __reduce__(self, /) -> tuple[object, ...]: ...
+    def __repr__(self, /) -> str: ...
+    @property
+    def chunk(self, /) -> Chunk:
+        """
+        Its place in the document.
+        """
+    @property
+    def explain(self, /) -> Explanation | None:
+        """
+        How the hit came about, if asked for.
+        """
+    @property
+    def id(self, /) -> str:
+        """
+        Id of the document.
+        """
+    @property
+    def metadata(self, /) -> dict[str, typing.Any]:
+        """
+        Metadata of the document.
+        """
+    @property
+    def rank(self, /) -> int:
+        """
+        1-based.
+        """
+    @property
+    def score(self, /) -> float:
+        """
+        Fused score, or cosine or BM25 with one retriever; higher is better.
+        """
+    @property
+    def text(self, /) -> str:
+        """
+        The passage that matched best.
+        """
+    @property
+    def title(self, /) -> str:
+        """
+        Title of the document.
+        """
+    def to_dict(self, /) -> dict[str, object]:
+        """
+        As a dictionary, all the way down.
+        """
+
+@final
+class RunExplanation:
+    """
+    What one retriever thought of a document.
+    """
+    def __eq__(self, value: object, /) -> bool: ...
+    def __ne__(self, value: object, /) -> bool: ...
+    def __new__(cls, /, run: str, rank: SupportsIndex | None, score: SupportsFloat | SupportsIndex | None, normalized: SupportsFloat | SupportsIndex | None, weight: SupportsFloat | SupportsIndex, contribution: SupportsFloat | SupportsIndex) -> RunExplanation: ...
+    def __reduce__(self, /) -> tuple[typing.Any, ...]: ...
+    def __repr__(self, /) -> str: ...
+    @property
+    def contribution(self, /) -> float:
+        """
+        What the run adds to the final score.
+        """
+    @property
+    def normalized(self, /) -> float | None:
+        """
+        The score after normalisation, or 1 / (60 + rank).
+        """
+    @property
+    def rank(self, /) -> int | None:
+        """
+        1-based rank of the document in the run; None: not among its candidates.
+        """
+    @property
+    def run(self, /) -> str:
+        """
+        "dense" or "lexical".
+        """
+    @property
+    def score(self, /) -> float | None:
+        """
+        Score of its best chunk there.
+        """
+    def to_dict(self, /) -> dict[str, typing.Any]:
+        """
+        As a dictionary.
+        """
+    @property
+    def weight(self, /) -> float:
+        """
+        Weight of the run.
+        """
+
+@final
+class Stats:
+    """
+    Numbers about an engine.
+    """
+    def __eq__(self, value: object, /) -> bool: ...
+    def __ne__(self, value: object, /) -> bool: ...
+    def __new__(cls, /, documents: SupportsIndex, documents_total: SupportsIndex, chunks_total: SupportsIndex, commit_seq: SupportsIndex, model: str, dimension: SupportsIndex, vector_backend: str, vectors: SupportsIndex, analyser: str, bytes_store: SupportsIndex, bytes_lexical: SupportsIndex, bytes_vectors: SupportsIndex) -> Stats: ...
+    def __reduce__(self, /) -> tuple[typing.Any, ...]: ...
+    def __repr__(self, /) -> str: ...
+    @property
+    def analyser(self, /) -> str:
+        """
+        What the lexical index does to words.
+        """
+    @property
+    def bytes_lexical(self, /) -> int:
+        """
+        Bytes on disk: the lexical index.
+        """
+    @property
+    def bytes_store(self, /) -> int:
+        """
+        Bytes on disk: the store.
+        """
+    @property
+    def bytes_vectors(self, /) -> int:
+        """
+        Bytes on disk: sealed vectors.
+        """
+    @property
+    def chunks_total(self, /) -> int:
+        """
+        Chunks of all tenants.
+        """
+    @property
+    def commit_seq(self, /) -> int:
+        """
+        The last commit.
+        """
+    @property
+    def dimension(self, /) -> int:
+        """
+        Values of a vector.
+        """
+    @property
+    def documents(self, /) -> int:
+        """
+        Documents of the tenant.
+        """
+    @property
+    def documents_total(self, /) -> int:
+        """
+        Documents of all tenants.
+        """
+    @property
+    def model(self, /) -> str:
+        """
+        The model that made the vectors.
+        """
+    def to_dict(self, /) -> dict[str, typing.Any]:
+        """
+        As a dictionary.
+        """
+    @property
+    def vector_backend(self, /) -> str:
+        """
+        Backend of the dense retriever.
+        """
+    @property
+    def vectors(self, /) -> int:
+        """
+        Vectors in the dense index, those of replaced documents included until compaction.
+        """
+
+@final
+class UpsertReport:
+    """
+    What an upsert did; staged until the next commit.
+    """
+    def __eq__(self, value: object, /) -> bool: ...
+    def __ne__(self, value: object, /) -> bool: ...
+    def __new__(cls, /, added: SupportsIndex, updated: SupportsIndex, unchanged: SupportsIndex, repeated: SupportsIndex, chunks: SupportsIndex, embedded: SupportsIndex, truncated: SupportsIndex) -> UpsertReport: ...
+    def __reduce__(self, /) -> tuple[typing.Any, ...]: ...
+    def __repr__(self, /) -> str: ...
+    @property
+    def added(self, /) -> int:
+        """
+        Documents that were not there.
+        """
+    @property
+    def chunks(self, /) -> int:
+        """
+        Chunks of the added and updated documents.
+        """
+    @property
+    def embedded(self, /) -> int:
+        """
+        Chunks that the model embedded; the others kept their vectors.
+        """
+    @property
+    def repeated(self, /) -> int:
+        """
+        Documents that a later one of the same batch with the same id replaced.
+        """
+    def to_dict(self, /) -> dict[str, typing.Any]:
+        """
+        As a dictionary.
+        """
+    @property
+    def truncated(self, /) -> int:
+        """
+        Chunks of which the model saw only the beginning.
+        """
+    @property
+    def unchanged(self, /) -> int:
+        """
+        Documents that were there just so; nothing was done.
+        """
+    @property
+    def updated(self, /) -> int:
+        """
+        Documents that were there and differ.
+        """
+
+@final
+class VectorIndex:
+    """
+    Vectors by id, to be searched from any number of threads while others add and remove. Searching is exact until `build`
+    makes a graph.
+
+    Args:
+        dim: Values of a vector.
+        metric: "cosine", "dot" or "l2" (the score is then minus the squared distance). Higher scores are nearer.
+        m: Neighbours of a node of the graph, 2 to 256.
+        ef_construction: Candidates while building the graph.
+        quantization: None; "int8" is not there yet and raises Unsupported.
+        threads: Of building and of searching many at once; 0 for as many as there are processors.
+    """
+    def __contains__(self, id: SupportsIndex, /) -> bool: ...
+    def __len__(self, /) -> int: ...
+    def __new__(cls, /, dim: int, metric: str = "cosine", m: int = 16, ef_construction: int = 200, quantization: str | None = None, threads: int = 0) -> VectorIndex: ...
+    def __repr__(self, /) -> str: ...
+    def add(self, /, ids: numpy.typing.ArrayLike, vectors: numpy.typing.ArrayLike) -> None:
+        """
+        Adds vectors; an id that has one gets the new one.
+
+        Args:
+            ids: n integers, 0 to 2⁶⁴ − 2, such as an array of uint64.
+            vectors: An array of shape (n, dim); float32 in C order is read without a copy.
+        """
+    def build(self, /) -> None:
+        """
+        Builds a graph over all vectors there are now; searches then take logarithmic instead of linear time and find most
+        of the true neighbours. With less than 5,000 vectors searching stays exact.
+
+        Raises:
+            Unsupported: For a metric other than "cosine".
+        """
+    @property
+    def dim(self, /) -> int:
+        """
+        Values of a vector.
+        """
+    @staticmethod
+    def load(path: str | os.PathLike[str], mmap: bool = False, *, threads: int = 0) -> VectorIndex:
+        """
+        Reads what `save` wrote, and builds the graph again where there was one.
+
+        Args:
+            path: The file.
+            mmap: Use the file in place; not there yet, so True raises Unsupported.
+            threads: As of the class.
+        """
+    def remove(self, /, ids: numpy.typing.ArrayLike) -> int:
+        """
+        Takes vectors out; gives how many were there.
+        """
+    def save(self, /, path: str | os.PathLike[str]) -> None:
+        """
+        Writes everything to one file, whole or not at all.
+        """
+    def search(self, /, q: numpy.typing.ArrayLike, k: int = 10, ef: int = 64, allow: numpy.typing.ArrayLike | None = None, threads: int = 0) -> tuple[numpy.typing.NDArray[numpy.uint64], numpy.typing.NDArray[numpy.float32]]:
+        """
+        The nearest vectors.
+
+        Args:
+            q: One vector, or an array of shape (n, dim); float32 in C order is read without a copy.
+            k: Neighbours of each.
+            ef: Candidates of a search in the graph; higher finds more of the true neighbours and takes longer.
+            allow: Only these ids.
+            threads: For several vectors; 0 for those of the index.
+
+        Returns:
+            ids (uint64) and scores (float32), best first. For one vector both have as many values as there are neighbours, at
+            most k. For several they have the shape (n, k), and where there are fewer neighbours 2⁶⁴ − 1 and −inf.
+        """
+
+@final
+class VerifyReport:
+    """
+    What `verify` found.
+    """
+    def __eq__(self, value: object, /) -> bool: ...
+    def __ne__(self, value: object, /) -> bool: ...
+    def __new__(cls, /, documents: SupportsIndex, repaired: SupportsGetItem[int, str]) -> VerifyReport: ...
+    def __reduce__(self, /) -> tuple[typing.Any, ...]: ...
+    def __repr__(self, /) -> str: ...
+    @property
+    def documents(self, /) -> int:
+        """
+        Documents whose rows were read and agree.
+        """
+    @property
+    def repaired(self, /) -> list[str]:
+        """
+        Derived pieces that were wrong and have been made again from the store.
+        """
+    def to_dict(self, /) -> dict[str, typing.Any]:
+        """
+        As a dictionary.
+        """
+
+def after_fork() -> None:
+    """
+    Called right after `os.fork`.
+    """
+
+def before_fork() -> None:
+    """
+    Called right before `os.fork`, which calls `after_fork` in the same thread, in parent and child.
+    """
+
+def error_kinds() -> list[tuple[str, str]]:
+    """
+    The name of every kind of error and of the class that is raised for it.
+    """
+
+def evaluate(qrels: collections.abc.Mapping[str, collections.abc.Mapping[str, int]], run: collections.abc.Mapping[str, collections.abc.Mapping[str, float]], metrics: collections.abc.Sequence[str], per_query: bool = False, *, missing: str = "zero") -> dict[str, typing.Any]:
+    """
+    Measures a run against judgments, as trec_eval does.
+
+    Args:
+        qrels: {query: {document: grade}}.
+        run: {query: {document: score}}.
+        metrics: Such as "ndcg@10", "ndcg_exp@10", "map", "mrr@10", "precision@5", "recall@100", "success@5", "judged@10".
+        per_query: Whether to give the values of each query instead of the means.
+        missing: What a judged query without an answer counts: "zero", as published figures have it, or "skip", as
+            trec_eval and pytrec_eval do by default.
+
+    Returns:
+        {metric: mean}, or {query: {metric: value}} with per_query.
+    """
+
+def fuse(runs: collections.abc.Sequence[collections.abc.Mapping[str, collections.abc.Mapping[str, float]]], method: str = "rrf", k: float | None = None, weights: collections.abc.Sequence[float] | None = None, normalization: str | None = None) -> dict[str, dict[str, float]]:
+    """
+    Fuses runs; a run is {query: {document: score}}, higher scores are better.
+
+    Args:
+        runs: At least one.
+        method: "rrf", reciprocal rank fusion: the sum of weight / (k + rank); or "convex": the sum of weight · normalised
+            score.
+        k: The constant of "rrf"; 60 unless told.
+        weights: One for each run; None for 1 each.
+        normalization: Of "convex": "min_max" (the default), "z_score", "dbsf" or "none".
+
+    Returns:
+        A run, each query with its documents best first; equal scores by the first run that has the document, then by id.
+    """
