@@ -58,7 +58,7 @@ pub(crate) fn document(env: &Env, item: Unknown<'_>, position: usize) -> Result<
     match metadata.get_type()? {
         ValueType::Undefined | ValueType::Null => {}
         ValueType::Object if is_plain(metadata)? => {
-            at.fill(&mut document.metadata, "", Object::from_unknown(metadata)?)?
+            at.fill(&mut document.metadata, "", Object::from_unknown(metadata)?)?;
         }
         _ => return Err(at.wrong(&format!("`metadata` is a {}; give an object", kind(metadata)?))),
     }

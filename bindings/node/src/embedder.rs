@@ -29,7 +29,7 @@ pub struct LoadArguments {
 #[napi]
 impl Embedder {
     #[napi(ts_return_type = "Promise<Embedder>")]
-    pub fn load<'env>(env: &'env Env, path: Option<String>, arguments: LoadArguments) -> Result<Object<'env>> {
+    pub fn load(env: &Env, path: Option<String>, arguments: LoadArguments) -> Result<Object<'_>> {
         let device = arguments.device.as_deref().map_or(Ok(Device::default()), str::parse);
         let mut options = ModelOptions::new().with_device(device.map_err(|error| raise(env, &error))?);
         options.query_prompt = arguments.query_prompt;

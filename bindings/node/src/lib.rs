@@ -3,6 +3,7 @@
 //! classes of errors) is made of this in `ts/`.
 
 #![allow(clippy::needless_pass_by_value, reason = "arguments as napi extracts them")]
+#![allow(clippy::trivially_copy_pass_by_ref, reason = "a borrowed `Env` bounds the life of JavaScript's values")]
 #![allow(unreachable_pub, reason = "what napi exports is public")]
 
 mod answer;
