@@ -11,7 +11,7 @@ use super::words::Words;
 use crate::config::EngineConfig;
 use crate::embed::Embedder;
 use crate::error::{Error, ErrorKind, Result};
-use crate::format::disk::{Disk, sync_folder};
+use crate::format::disk::{Disk, folder_of, sync_folder};
 use crate::format::manifest::Manifest;
 use crate::store::{self, Live, Record, Replaced, Store, StoreCheck, StoreView, StoreWrite};
 use crate::telemetry::Stage;
@@ -39,10 +39,9 @@ impl Layout {
         for path in [folder, &layout.lexical, &layout.vectors] {
             std::fs::create_dir_all(path).map_err(|error| Error::io("create the folder", path, error))?;
         }
-        if let (true, Some(parent)) = (is_new, folder.parent()) {
-            let parent = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
+        if is_new {
             // Best effort: in some parents one may make folders, but not read.
-            let _ = sync_folder(parent);
+            let _ = sync_folder(folder_of(folder));
         }
         Ok(layout)
     }

@@ -110,7 +110,7 @@ impl Disk {
         kind: FileKind,
         fill: impl FnOnce(&mut dyn Write) -> io::Result<()>,
     ) -> Result<u64> {
-        let folder = path.parent().unwrap_or(Path::new("."));
+        let folder = folder_of(path);
         let attempt = || -> io::Result<u64> {
             self.step()?;
             let mut temporary = tempfile::Builder::new().prefix(".tmp-").tempfile_in(folder)?;
@@ -139,7 +139,7 @@ impl Disk {
             self.step()?;
             std::fs::rename(from, to)?;
             self.step()?;
-            sync_folder(to.parent().unwrap_or(Path::new(".")))
+            sync_folder(folder_of(to))
         };
         attempt().map_err(|error| Error::io("rename", from, error))
     }
@@ -155,6 +155,11 @@ impl Disk {
         };
         attempt().map_err(|error| Error::io("remove", path, error))
     }
+}
+
+/// The folder that a file or folder lies in; that of a bare name is the working folder.
+pub(crate) fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// Makes the names in a folder survive a crash.
@@ -184,5 +189,16 @@ impl Write for Hashed<'_> {
     }
     fn flush(&mut self) -> io::Result<()> {
         self.inner.flush()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bare_name_lies_in_the_working_folder() {
+        let folders = ["name", "/name", "a/name", "./name", "/"].map(|path| folder_of(path.as_ref()));
+        assert_eq!(folders, [".", "/", "a", ".", "."].map(Path::new));
     }
 }
