@@ -3,8 +3,8 @@
     overhead.py DATA QUESTIONS --rust PROGRAM [--python PYTHON] [--node NODE] [--turns 5]
 
 DATA is a data folder (``cargo run --release -p rag-examples --example scale -- --documents 100000 --data DATA``),
-QUESTIONS a file with a question a line, PROGRAM the built example ``latency``. All of release builds. Each turn asks every
-question in each language, one language after the other, and the medians of the turns are compared.
+QUESTIONS a file with a question a line, PROGRAM the built example ``latency``; all of release builds. Each turn asks
+every question in each language, one language after the other, and the medians of the turns are compared.
 """
 
 import argparse
