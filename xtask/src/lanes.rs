@@ -8,7 +8,7 @@ use clap::ValueEnum;
 use serde_json::Value as Json;
 
 use crate::runner::Runner;
-use crate::{bindings, tools};
+use crate::{bindings, packages, tools};
 
 /// A lane of tests.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -201,6 +201,7 @@ fn extended(runner: &mut Runner, fuzz_minutes: u64) -> Result<()> {
         }
     };
     test(runner, "slow tests", &["--lib", "--bins", "--tests"], true, &environment)?;
+    packages::wheel(runner)?;
     fuzz(runner, fuzz_minutes)
 }
 

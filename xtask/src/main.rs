@@ -14,7 +14,7 @@
 //! | unit | tests beside the code, the architecture rules, documentation examples | crates |
 //! | integration | `tests/` of every crate; every example of `examples/` | crates |
 //! | python | the stubs against the library, mypy, the tests of the Python package and its parity with Rust | Python packages of `bindings/python/tests/requirements.txt` |
-//! | extended | the tests marked `#[ignore]`, and every fuzz target for its share of `--fuzz-minutes` | cargo-fuzz and all-MiniLM-L6-v2, from PyPI |
+//! | extended | the tests marked `#[ignore]`, the wheel in every Python that is there, and every fuzz target for its share of `--fuzz-minutes` | cargo-fuzz, all-MiniLM-L6-v2, maturin and zig, from PyPI |
 //!
 //! Builds go to cargo's own target folder unless `CARGO_TARGET_DIR` says otherwise; `.ci/run` sets it to
 //! `~/.cache/rag-core/target`. Tools live in `~/.cache/rag-core/tools-…` (or below `XDG_CACHE_HOME`).
@@ -25,6 +25,7 @@
 mod architecture;
 mod bindings;
 mod lanes;
+mod packages;
 mod runner;
 mod stubs;
 mod tools;
