@@ -21,6 +21,8 @@ pub(crate) enum Lane {
     Integration,
     /// The Python package: stubs, types, tests.
     Python,
+    /// The Node package: types, examples, tests, tarballs.
+    Node,
     /// Slow tests and fuzzing.
     Extended,
 }
@@ -33,6 +35,7 @@ impl Lane {
             Lane::Unit => unit(runner),
             Lane::Integration => integration(runner),
             Lane::Python => bindings::python(runner),
+            Lane::Node => bindings::node(runner),
             Lane::Extended => extended(runner, fuzz_minutes),
         }
     }

@@ -64,7 +64,8 @@ fn python(runner: &Runner, version: &str) -> Option<String> {
     let root = std::env::var_os("PYENV_ROOT").map(PathBuf::from);
     let root = root.or_else(|| Some(PathBuf::from(std::env::var_os("HOME")?).join(".pyenv")))?;
     let mut found: Vec<PathBuf> = root.join("versions").read_dir().ok()?.flatten().map(|entry| entry.path()).collect();
-    found.retain(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(&format!("{version}."))));
+    found
+        .retain(|path| path.file_name().is_some_and(|name| name.to_string_lossy().starts_with(&format!("{version}."))));
     found.sort();
     Some(found.pop()?.join("bin/python").to_str()?.to_owned())
 }
