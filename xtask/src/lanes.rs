@@ -23,7 +23,9 @@ pub(crate) enum Lane {
     Python,
     /// The Node package: types, examples, tests, tarballs.
     Node,
-    /// Slow tests and fuzzing.
+    /// The wheel, as it is published, in every Python that is there.
+    Packages,
+    /// Slow tests, packages and fuzzing.
     Extended,
 }
 
@@ -36,6 +38,7 @@ impl Lane {
             Lane::Integration => integration(runner),
             Lane::Python => bindings::python(runner),
             Lane::Node => bindings::node(runner),
+            Lane::Packages => packages::wheel(runner),
             Lane::Extended => extended(runner, fuzz_minutes),
         }
     }

@@ -10,8 +10,9 @@ use crate::tools;
 /// The Pythons that the wheel is tried with, where they are installed.
 const PYTHONS: [&str; 4] = ["3.10", "3.11", "3.12", "3.13"];
 
-/// Builds the wheel for Linux and runs the tests that need nothing but it in a new environment of every Python.
+/// The lane of packages: builds the wheel for Linux and runs the tests that need nothing but it in a new environment of every Python.
 pub(crate) fn wheel(runner: &mut Runner) -> Result<()> {
+    Runner::heading("packages");
     let Some(tools) = tools::wheel(runner)? else { return Ok(()) };
     let folder = std::env::current_exe()?.with_file_name("wheels");
     if folder.exists() {
@@ -45,10 +46,17 @@ pub(crate) fn wheel(runner: &mut Runner) -> Result<()> {
 /// Says how large the wheel is, and that the list of its parts is in it.
 fn inspect(runner: &mut Runner, wheel: &Path) -> Result<()> {
     let name = wheel.file_name().and_then(|name| name.to_str()).context("the wheel's name is not UTF-8")?;
-    ensure!(name.contains("-cp310-abi3-manylinux_2_17_"), "{name} is not for every Python from 3.10 on old systems");
+    let is_for_all = name.contains("-cp310-abi3-") && name.contains("manylinux_2_17_");
+    ensure!(is_for_all, "{name} is not for every Python from 3.10 on old systems");
     let path = wheel.to_str().context("the target folder is not UTF-8")?;
     let list = String::from_utf8(runner.output("list the wheel", "python3", &["-m", "zipfile", "-l", path])?)?;
-    for part in [".cyclonedx.json", "rag_core/py.typed", "rag_core/_rag_core.pyi", "rag_core/_rag_core.abi3.so"] {
+    for part in [
+        ".cyclonedx.json",
+        "licenses/NOTICE",
+        "rag_core/py.typed",
+        "rag_core/_rag_core.pyi",
+        "rag_core/_rag_core.abi3.so",
+    ] {
         ensure!(list.contains(part), "{name} has no {part} in it");
     }
     println!("  {name}: {:.1} MB", wheel.metadata()?.len() as f64 / 1e6);
