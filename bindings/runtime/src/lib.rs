@@ -34,6 +34,9 @@ pub use chosen::{Model, open};
 /// Variable that names the configuration file.
 pub const CONFIG_VARIABLE: &str = "RAG_CONFIG";
 
+/// Hits or neighbours of a search unless told.
+pub const K: usize = 10;
+
 /// Everything that can be configured; `Settings::default()` is a good engine with the bundled model.
 #[non_exhaustive]
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]

@@ -6,6 +6,12 @@ use rag_core::fusion::{self, Method, Normalization, RRF_K, Run, Weighted};
 use rag_core::ltr::metrics::{self, Evaluation, Metric, MissingQueries, Qrels, TrecRun};
 use rag_core::{Error, Result};
 
+/// How runs are fused unless told.
+pub const METHOD: &str = "rrf";
+
+/// What a judged query without an answer counts unless told.
+pub const MISSING: &str = "zero";
+
 /// A run in its caller's order: query, then document and score.
 pub type Scores = Vec<(String, Vec<(String, f32)>)>;
 

@@ -8,6 +8,12 @@ use rag_core::{Cancel, Error, ErrorKind, Result};
 /// What stands in the place of an id where a row has fewer neighbours than were asked for; no vector may have it.
 pub const NOTHING: u64 = u64::MAX;
 
+/// What "near" means unless told.
+pub const METRIC: &str = "cosine";
+
+/// Candidates of a search in the graph unless told.
+pub const EF: usize = 64;
+
 /// An empty index. `metric` is `cosine`, `dot` or `l2`.
 ///
 /// # Errors

@@ -7,7 +7,7 @@ mod tests;
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
 use rayon::prelude::*;
@@ -132,6 +132,7 @@ pub type Neighbours = Vec<(u64, f32)>;
 pub struct KeyedIndex {
     options: KeyedOptions,
     writer: Mutex<Writer>,
+    numbers: Arc<Numbers>,
     /// Held while a graph is built.
     building: Mutex<()>,
     view: ArcSwap<View>,
@@ -143,11 +144,21 @@ pub struct KeyedIndex {
 #[derive(Debug)]
 struct Writer {
     index: HnswIndex,
-    /// Current number of each id; a number is given once.
-    numbers: HashMap<u64, DocNum>,
+    numbers: Arc<Numbers>,
     /// The id of each number.
     keys: Arc<Vec<u64>>,
     is_built: bool,
+}
+
+/// Current number of each id; a number is given once. Apart from the writer, who holds its lock for as long as changes and
+/// the growth of a graph take: to look an id up does not wait for that.
+#[derive(Debug, Default)]
+struct Numbers(Mutex<HashMap<u64, DocNum>>);
+
+impl Numbers {
+    fn lock(&self) -> MutexGuard<'_, HashMap<u64, DocNum>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 #[derive(Debug)]
@@ -170,9 +181,11 @@ impl KeyedIndex {
         let mut index = HnswIndex::new(options.width(), params)?;
         let keys = Arc::<Vec<u64>>::default();
         let view = ArcSwap::from_pointee(View { index: index.publish()?, keys: keys.clone() });
-        let writer = Mutex::new(Writer { index, numbers: HashMap::new(), keys, is_built: false });
+        let numbers = Arc::<Numbers>::default();
+        let writer = Mutex::new(Writer { index, numbers: numbers.clone(), keys, is_built: false });
+        let (building, changed) = (Mutex::new(()), AtomicBool::new(false));
         let pool = Pool::new("rag-vectors", options.threads);
-        Ok(KeyedIndex { options, writer, building: Mutex::new(()), view, changed: AtomicBool::new(false), pool })
+        Ok(KeyedIndex { options, writer, numbers, building, view, changed, pool })
     }
 
     /// The settings.
@@ -182,7 +195,7 @@ impl KeyedIndex {
 
     /// Number of vectors.
     pub fn len(&self) -> usize {
-        self.writer().map_or(0, |writer| writer.numbers.len())
+        self.numbers.lock().len()
     }
 
     /// Whether there are none.
@@ -192,7 +205,7 @@ impl KeyedIndex {
 
     /// Whether `id` has a vector.
     pub fn contains(&self, id: u64) -> bool {
-        self.writer().is_ok_and(|writer| writer.numbers.contains_key(&id))
+        self.numbers.lock().contains_key(&id)
     }
 
     /// Adds the rows of `vectors` under `ids`; an id that has a vector gets the new one, of several equal ones the last
@@ -255,7 +268,7 @@ impl KeyedIndex {
     pub fn search(&self, vector: &[f32], query: &KeyedQuery<'_>) -> Result<Neighbours> {
         self.rows("query", vector, 1)?;
         let view = self.view()?;
-        let allow = query.allow.map(|ids| self.numbers(ids)).transpose()?;
+        let allow = query.allow.map(|ids| self.numbers(ids));
         self.nearest(&view, vector, allow.as_ref(), query)
     }
 
@@ -266,7 +279,7 @@ impl KeyedIndex {
     pub fn search_many(&self, vectors: &[f32], query: &KeyedQuery<'_>) -> Result<Vec<Neighbours>> {
         let rows = self.rows("query", vectors, vectors.len() / self.options.dimension)?;
         let view = self.view()?;
-        let allow = query.allow.map(|ids| self.numbers(ids)).transpose()?;
+        let allow = query.allow.map(|ids| self.numbers(ids));
         let nearest = |row: &&[f32]| self.nearest(&view, row, allow.as_ref(), query);
         let threads = if query.threads == 0 { usize::MAX } else { query.threads };
         if threads == 1 || rows.len() < 2 {
@@ -339,9 +352,9 @@ impl KeyedIndex {
         Ok(self.view.load_full())
     }
 
-    fn numbers(&self, ids: &[u64]) -> Result<IdSet> {
-        let writer = self.writer()?;
-        Ok(ids.iter().filter_map(|id| writer.numbers.get(id).copied()).collect())
+    fn numbers(&self, ids: &[u64]) -> IdSet {
+        let numbers = self.numbers.lock();
+        ids.iter().filter_map(|id| numbers.get(id).copied()).collect()
     }
 
     /// Checks a matrix of the caller's and gives its rows.
@@ -403,14 +416,16 @@ impl Writer {
         let number = self.keys.len() as DocNum;
         self.index.insert(number, row)?;
         Arc::make_mut(&mut self.keys).push(id);
-        if let Some(old) = self.numbers.insert(id, number) {
+        let old = self.numbers.lock().insert(id, number);
+        if let Some(old) = old {
             self.index.remove(old);
         }
         Ok(())
     }
 
     fn take(&mut self, id: u64) -> bool {
-        self.numbers.remove(&id).is_some_and(|number| self.index.remove(number))
+        let number = self.numbers.lock().remove(&id);
+        number.is_some_and(|number| self.index.remove(number))
     }
 }
 

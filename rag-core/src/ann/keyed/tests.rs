@@ -187,3 +187,11 @@ fn a_damaged_file_is_told() {
         ErrorKind::NotFound
     );
 }
+
+#[test]
+fn looking_an_id_up_does_not_wait_for_a_writer() {
+    let index = KeyedIndex::new(KeyedOptions::new(2)).unwrap();
+    index.add(&[7], &[1.0, 0.0]).unwrap();
+    let _busy = index.writer().unwrap();
+    assert_eq!((index.len(), index.contains(7), index.contains(8)), (1, true, false));
+}

@@ -1,0 +1,5 @@
+//! Link arguments that the platforms of Node want.
+
+fn main() {
+    napi_build::setup();
+}

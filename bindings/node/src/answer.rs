@@ -1,0 +1,274 @@
+//! Answers and reports as JavaScript sees them.
+
+use std::collections::BTreeMap;
+
+use napi::bindgen_prelude::*;
+use napi_derive::napi;
+use rag_core::{Metadata, Value, engine};
+
+use crate::convert::LARGEST_WHOLE;
+
+type Single = Either4<bool, f64, BigInt, String>;
+type Field = Either<Single, Vec<Single>>;
+
+/// The place of a passage in its document.
+#[napi(object, object_from_js = false)]
+pub struct Chunk {
+    /// Which chunk of the document, 0-based.
+    pub ordinal: i64,
+    /// Where it starts in the UTF-8 bytes of the document's text.
+    pub start: i64,
+    /// Where it ends, exclusive.
+    pub end: i64,
+}
+
+/// What one retriever thought of a document.
+#[napi(object, object_from_js = false)]
+pub struct RunExplanation {
+    /// "dense" or "lexical".
+    pub run: &'static str,
+    /// 1-based rank of the document in the run; absent when it is not among its candidates.
+    pub rank: Option<i64>,
+    /// Score of its best chunk there.
+    pub score: Option<f64>,
+    /// The score after normalisation, or 1 / (60 + rank).
+    pub normalized: Option<f64>,
+    /// Weight of the run.
+    pub weight: f64,
+    /// What the run adds to the final score.
+    pub contribution: f64,
+}
+
+/// How a score came about. The contributions add up to it.
+#[napi(object, object_from_js = false)]
+pub struct Explanation {
+    /// The score that is explained.
+    pub score: f64,
+    /// How the runs were combined, such as "convex(min_max)" or "rrf(60)"; the name of the only run.
+    pub fusion: String,
+    /// One for each run that was asked, in run order.
+    pub runs: Vec<RunExplanation>,
+}
+
+/// One found document.
+#[napi(object, object_from_js = false)]
+pub struct Hit {
+    /// 1-based.
+    pub rank: i64,
+    /// Id of the document.
+    pub id: String,
+    /// Fused score, or cosine or BM25 with one retriever; higher is better.
+    pub score: f64,
+    /// Title of the document.
+    pub title: String,
+    /// The passage that matched best.
+    pub text: String,
+    /// Its place in the document.
+    pub chunk: Chunk,
+    /// Metadata of the document.
+    #[napi(ts_type = "Record<string, boolean | number | bigint | string | Array<boolean | number | bigint | string>>")]
+    pub metadata: BTreeMap<String, Field>,
+    /// How the hit came about, if asked for.
+    pub explain: Option<Explanation>,
+}
+
+/// The answer to a question.
+#[napi(object, object_from_js = false)]
+pub struct Found {
+    /// Best first; equal scores by the order of the runs, then by document id.
+    pub hits: Vec<Hit>,
+    /// The commit that the answer was made from.
+    pub commit_seq: i64,
+    /// Documents that the tenant and the filter let through.
+    pub visible: i64,
+    /// What was left out, and why; empty for a full answer.
+    pub degraded: Vec<String>,
+    /// How the dense run was found: "exact scan", "graph", …; absent when it was not asked for.
+    pub plan: Option<&'static str>,
+}
+
+/// A document as it is stored.
+#[napi(object, object_from_js = false)]
+pub struct StoredDocument {
+    /// Its id.
+    pub id: String,
+    /// Its title; may be empty.
+    pub title: String,
+    /// Its text.
+    pub text: String,
+    /// Its metadata; what was nested has dotted names.
+    #[napi(ts_type = "Record<string, boolean | number | bigint | string | Array<boolean | number | bigint | string>>")]
+    pub metadata: BTreeMap<String, Field>,
+}
+
+/// What an upsert did; staged until the next commit.
+#[napi(object, object_from_js = false)]
+pub struct UpsertReport {
+    /// Documents that were not there.
+    pub added: i64,
+    /// Documents that were there and differ.
+    pub updated: i64,
+    /// Documents that were there just so; nothing was done.
+    pub unchanged: i64,
+    /// Documents that a later one of the same batch with the same id replaced.
+    pub repeated: i64,
+    /// Chunks of the added and updated documents.
+    pub chunks: i64,
+    /// Chunks that the model embedded; the others kept their vectors.
+    pub embedded: i64,
+    /// Chunks of which the model saw only the beginning.
+    pub truncated: i64,
+}
+
+/// What `verify` found.
+#[napi(object, object_from_js = false)]
+pub struct VerifyReport {
+    /// Documents whose rows were read and agree.
+    pub documents: i64,
+    /// Derived pieces that were wrong and have been made again from the store.
+    pub repaired: Vec<String>,
+}
+
+/// Numbers about an engine.
+#[napi(object, object_from_js = false)]
+pub struct Stats {
+    /// Documents of the tenant.
+    pub documents: i64,
+    /// Documents of all tenants.
+    pub documents_total: i64,
+    /// Chunks of all tenants.
+    pub chunks_total: i64,
+    /// The last commit.
+    pub commit_seq: i64,
+    /// The model that made the vectors.
+    pub model: String,
+    /// Values of a vector.
+    pub dimension: i64,
+    /// Backend of the dense retriever.
+    pub vector_backend: &'static str,
+    /// Vectors in the dense index, those of replaced documents included until compaction.
+    pub vectors: i64,
+    /// What the lexical index does to words.
+    pub analyser: String,
+    /// Bytes on disk: the store.
+    pub bytes_store: i64,
+    /// Bytes on disk: the lexical index.
+    pub bytes_lexical: i64,
+    /// Bytes on disk: sealed vectors.
+    pub bytes_vectors: i64,
+}
+
+impl From<engine::Answer> for Found {
+    fn from(answer: engine::Answer) -> Self {
+        Found {
+            hits: answer.hits.into_iter().map(Hit::from).collect(),
+            commit_seq: answer.commit_seq as i64,
+            visible: answer.visible as i64,
+            degraded: answer.degraded,
+            plan: answer.plan,
+        }
+    }
+}
+
+impl From<engine::Hit> for Hit {
+    fn from(hit: engine::Hit) -> Self {
+        let passage = hit.passage;
+        Hit {
+            rank: hit.rank as i64,
+            id: hit.id,
+            score: hit.score.into(),
+            title: hit.title,
+            text: passage.text,
+            chunk: Chunk { ordinal: passage.ordinal as i64, start: passage.start as i64, end: passage.end as i64 },
+            metadata: fields(hit.metadata),
+            explain: hit.explanation.map(Explanation::from),
+        }
+    }
+}
+
+impl From<engine::Explanation> for Explanation {
+    fn from(explained: engine::Explanation) -> Self {
+        let runs = explained.runs.into_iter().map(|run| RunExplanation {
+            run: run.run,
+            rank: run.rank.map(|rank| rank as i64),
+            score: run.score.map(f64::from),
+            normalized: run.normalized.map(f64::from),
+            weight: run.weight.into(),
+            contribution: run.contribution.into(),
+        });
+        Explanation { score: explained.score.into(), fusion: explained.fusion, runs: runs.collect() }
+    }
+}
+
+impl From<engine::StoredDocument> for StoredDocument {
+    fn from(stored: engine::StoredDocument) -> Self {
+        let document = stored.document;
+        StoredDocument {
+            id: document.id,
+            title: document.title,
+            text: document.text,
+            metadata: fields(document.metadata),
+        }
+    }
+}
+
+impl From<engine::UpsertReport> for UpsertReport {
+    fn from(report: engine::UpsertReport) -> Self {
+        UpsertReport {
+            added: report.added as i64,
+            updated: report.updated as i64,
+            unchanged: report.unchanged as i64,
+            repeated: report.repeated as i64,
+            chunks: report.chunks as i64,
+            embedded: report.embedded as i64,
+            truncated: report.truncated as i64,
+        }
+    }
+}
+
+impl From<engine::VerifyReport> for VerifyReport {
+    fn from(report: engine::VerifyReport) -> Self {
+        VerifyReport { documents: report.documents as i64, repaired: report.repaired }
+    }
+}
+
+impl From<engine::Stats> for Stats {
+    fn from(stats: engine::Stats) -> Self {
+        Stats {
+            documents: stats.documents as i64,
+            documents_total: stats.documents_total as i64,
+            chunks_total: stats.chunks_total as i64,
+            commit_seq: stats.commit_seq as i64,
+            model: stats.model.name.clone(),
+            dimension: stats.model.dimension as i64,
+            vector_backend: stats.vector_backend,
+            vectors: stats.vectors as i64,
+            analyser: stats.analyser,
+            bytes_store: stats.bytes.store as i64,
+            bytes_lexical: stats.bytes.lexical as i64,
+            bytes_vectors: stats.bytes.vectors as i64,
+        }
+    }
+}
+
+fn fields(metadata: Metadata) -> BTreeMap<String, Field> {
+    metadata.into_iter().map(|(name, value)| (name, field(value))).collect()
+}
+
+fn field(value: Value) -> Field {
+    match value {
+        Value::List(values) => Either::B(values.into_iter().map(single).collect()),
+        value => Either::A(single(value)),
+    }
+}
+
+fn single(value: Value) -> Single {
+    match value {
+        Value::Bool(flag) => Either4::A(flag),
+        Value::Int(whole) if whole.unsigned_abs() <= LARGEST_WHOLE as u64 => Either4::B(whole as f64),
+        Value::Int(whole) => Either4::C(BigInt::from(whole)),
+        Value::Float(number) => Either4::B(number),
+        Value::Text(text) => Either4::D(text),
+        Value::List(_) => Either4::D(String::new()), // none: a list holds no list
+    }
+}

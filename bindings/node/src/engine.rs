@@ -1,0 +1,260 @@
+//! The engine.
+
+use std::convert::Infallible;
+use std::path::PathBuf;
+use std::sync::mpsc::{Receiver, Sender, channel};
+
+use napi::bindgen_prelude::*;
+use napi_derive::napi;
+use rag_core::engine::{Mode, SearchRequest};
+use rag_core::{Filter, Scope};
+use rag_runtime::{K, Model};
+
+use crate::answer::{Found, Hit, Stats, StoredDocument, UpsertReport, VerifyReport};
+use crate::batch::Batch;
+use crate::call::{Cancel, Pooled, apart, pooled, token};
+use crate::convert::{optional, scope};
+use crate::embedder::Embedder;
+use crate::errors::{invalid, raise};
+
+/// A retrieval engine over one data folder.
+#[napi]
+pub struct Engine {
+    inner: Option<Open>,
+    path: String,
+}
+
+/// An open engine, and how closing knows of the calls that are under way: each has a sender, and when all are gone the
+/// receiver is told.
+struct Open {
+    engine: rag_core::Engine,
+    under_way: Sender<Infallible>,
+    done: Receiver<Infallible>,
+}
+
+/// The engine of one call.
+struct Call {
+    engine: rag_core::Engine,
+    _under_way: Sender<Infallible>,
+}
+
+/// What can be asked of a search.
+#[napi(object, object_to_js = false)]
+pub struct SearchArguments<'a> {
+    pub k: Option<f64>,
+    pub filter: Option<String>,
+    pub retrievers: Option<Vec<String>>,
+    pub explain: Option<bool>,
+    pub tenant: Option<String>,
+    pub vector: Option<Float32ArraySlice<'a>>,
+    pub syntax: Option<bool>,
+}
+
+#[napi]
+impl Engine {
+    #[napi(ts_return_type = "Promise<Engine>")]
+    pub fn open<'env>(
+        env: &'env Env,
+        path: String,
+        model: Option<String>,
+        embedder: Option<&Embedder>,
+        config: Option<String>,
+    ) -> Result<Object<'env>> {
+        let model = match (embedder, model) {
+            (Some(embedder), _) => Model::Loaded(embedder.inner.clone()),
+            (None, Some(path)) => Model::At(PathBuf::from(path)),
+            (None, None) => Model::Configured,
+        };
+        let config = config.map(PathBuf::from);
+        apart(env, move || {
+            let engine = rag_runtime::open(path.as_ref(), model.clone(), config.as_deref())?;
+            let (under_way, done) = channel();
+            Ok(Engine { inner: Some(Open { engine, under_way, done }), path: path.clone() })
+        })
+    }
+
+    /// Stages the documents of a batch, which is empty afterwards.
+    #[napi(ts_return_type = "Promise<UpsertReport>")]
+    pub fn upsert<'env>(
+        &self,
+        env: &'env Env,
+        batch: &mut Batch,
+        tenant: Option<String>,
+        cancel: Option<&Cancel>,
+    ) -> Result<Object<'env>> {
+        let (call, scope, cancel) = (self.call(env)?, scope(env, tenant.as_deref())?, token(cancel));
+        let mut documents = batch.take();
+        apart(env, move || {
+            let documents = std::mem::take(&mut documents);
+            call.engine.upsert_with(&scope, documents, &cancel).map(UpsertReport::from)
+        })
+    }
+
+    #[napi(ts_return_type = "Promise<number>")]
+    pub fn delete<'env>(&self, env: &'env Env, ids: Vec<String>, tenant: Option<String>) -> Result<Object<'env>> {
+        let (call, scope) = (self.call(env)?, scope(env, tenant.as_deref())?);
+        apart(env, move || {
+            let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
+            call.engine.delete(&scope, &ids).map(|deleted| deleted as i64)
+        })
+    }
+
+    #[napi(ts_return_type = "Promise<number>")]
+    pub fn commit<'env>(&self, env: &'env Env) -> Result<Object<'env>> {
+        let call = self.call(env)?;
+        apart(env, move || call.engine.commit().map(|seq| seq as i64))
+    }
+
+    #[napi(ts_return_type = "Promise<void>")]
+    pub fn rollback<'env>(&self, env: &'env Env) -> Result<Object<'env>> {
+        let call = self.call(env)?;
+        apart(env, move || call.engine.rollback())
+    }
+
+    #[napi(ts_return_type = "Promise<Found>")]
+    pub fn search(
+        &self,
+        env: &Env,
+        text: String,
+        arguments: SearchArguments<'_>,
+        cancel: Option<&Cancel>,
+    ) -> Result<AsyncTask<Pooled<Found>>> {
+        let call = self.call(env)?;
+        let (scope, request) = request(env, text, arguments, cancel)?;
+        Ok(pooled(move || call.engine.search(&scope, &request).map(Found::from)))
+    }
+
+    #[napi(ts_return_type = "Promise<Array<Found>>")]
+    pub fn search_many<'env>(
+        &self,
+        env: &'env Env,
+        texts: Vec<String>,
+        arguments: SearchArguments<'_>,
+        cancel: Option<&Cancel>,
+    ) -> Result<Object<'env>> {
+        let call = self.call(env)?;
+        let (scope, one) = request(env, String::new(), arguments, cancel)?;
+        apart(env, move || {
+            let requests = texts.iter().map(|text| {
+                let mut request = one.clone();
+                request.text.clone_from(text);
+                request
+            });
+            let found = call.engine.search_many(&scope, &requests.collect::<Vec<_>>())?;
+            Ok(found.into_iter().map(Found::from).collect::<Vec<_>>())
+        })
+    }
+
+    #[napi(ts_return_type = "Promise<Hit | undefined | null>")]
+    pub fn explain(
+        &self,
+        env: &Env,
+        text: String,
+        id: String,
+        arguments: SearchArguments<'_>,
+        cancel: Option<&Cancel>,
+    ) -> Result<AsyncTask<Pooled<Option<Hit>>>> {
+        let call = self.call(env)?;
+        let (scope, request) = request(env, text, arguments, cancel)?;
+        Ok(pooled(move || Ok(call.engine.explain(&scope, &request, &id)?.map(Hit::from))))
+    }
+
+    #[napi(ts_return_type = "Promise<StoredDocument | null>")]
+    pub fn get(
+        &self,
+        env: &Env,
+        id: String,
+        tenant: Option<String>,
+    ) -> Result<AsyncTask<Pooled<Option<StoredDocument>>>> {
+        let (call, scope) = (self.call(env)?, scope(env, tenant.as_deref())?);
+        Ok(pooled(move || Ok(call.engine.get(&scope, &id)?.map(StoredDocument::from))))
+    }
+
+    #[napi(ts_return_type = "Promise<Array<string>>")]
+    pub fn ids<'env>(
+        &self,
+        env: &'env Env,
+        filter: Option<String>,
+        after: Option<String>,
+        limit: Option<f64>,
+        tenant: Option<String>,
+    ) -> Result<Object<'env>> {
+        let (call, scope) = (self.call(env)?, scope(env, tenant.as_deref())?);
+        let filter = filter.map(|json| parsed(env, &json)).transpose()?;
+        let limit = optional(env, "limit", limit)?.unwrap_or(usize::MAX);
+        apart(env, move || call.engine.ids(&scope, filter.as_ref(), after.as_deref(), limit))
+    }
+
+    #[napi(ts_return_type = "Promise<Stats>")]
+    pub fn stats(&self, env: &Env, tenant: Option<String>) -> Result<AsyncTask<Pooled<Stats>>> {
+        let (call, scope) = (self.call(env)?, scope(env, tenant.as_deref())?);
+        Ok(pooled(move || call.engine.stats(&scope).map(Stats::from)))
+    }
+
+    #[napi(ts_return_type = "Promise<VerifyReport>")]
+    pub fn verify<'env>(&self, env: &'env Env) -> Result<Object<'env>> {
+        let call = self.call(env)?;
+        apart(env, move || call.engine.verify(|| ()).map(VerifyReport::from))
+    }
+
+    #[napi(ts_return_type = "Promise<void>")]
+    pub fn compact<'env>(&self, env: &'env Env) -> Result<Object<'env>> {
+        let call = self.call(env)?;
+        apart(env, move || call.engine.compact())
+    }
+
+    #[napi(getter)]
+    pub fn repairs(&self, env: &Env) -> Result<Vec<String>> {
+        Ok(self.call(env)?.engine.repairs())
+    }
+
+    #[napi(getter)]
+    pub fn path(&self) -> String {
+        self.path.clone()
+    }
+
+    /// Closes the folder once the calls under way are over; later ones find it closed.
+    #[napi(ts_return_type = "Promise<void>")]
+    pub fn close<'env>(&mut self, env: &'env Env) -> Result<Object<'env>> {
+        let mut open = self.inner.take();
+        apart(env, move || {
+            if let Some(Open { engine, under_way, done }) = open.take() {
+                drop(under_way);
+                let _ = done.recv(); // an error: there is no sender left
+                drop(engine);
+            }
+            Ok(())
+        })
+    }
+}
+
+impl Engine {
+    fn call(&self, env: &Env) -> Result<Call> {
+        match &self.inner {
+            Some(open) => Ok(Call { engine: open.engine.clone(), _under_way: open.under_way.clone() }),
+            None => Err(invalid(env, "the engine is closed; open it again")),
+        }
+    }
+}
+
+fn parsed(env: &Env, filter: &str) -> Result<Filter> {
+    Filter::parse(filter).map_err(|error| raise(env, &error))
+}
+
+fn request(
+    env: &Env,
+    text: String,
+    arguments: SearchArguments<'_>,
+    cancel: Option<&Cancel>,
+) -> Result<(Scope, SearchRequest)> {
+    let SearchArguments { k, filter, retrievers, explain, tenant, vector, syntax } = arguments;
+    let scope = scope(env, tenant.as_deref())?;
+    let mode = retrievers.as_deref().map_or(Ok(Mode::default()), Mode::of).map_err(|error| raise(env, &error))?;
+    let mut request =
+        SearchRequest::new(text, optional(env, "k", k)?.unwrap_or(K)).with_mode(mode).with_cancel(token(cancel));
+    request.filter = filter.map(|json| parsed(env, &json)).transpose()?;
+    request.explain = explain.unwrap_or_default();
+    request.vector = vector.map(|vector| vector.to_vec());
+    request.syntax = syntax.unwrap_or_default();
+    Ok((scope, request))
+}

@@ -1,0 +1,16 @@
+//! The engine for Node. Every function here converts its arguments, calls the engine away from the event loop, and
+//! converts the answer or the error; nothing is computed here. What JavaScript expects besides (abort signals, iterators,
+//! classes of errors) is made of this in `ts/`.
+
+#![allow(clippy::needless_pass_by_value, reason = "arguments as napi extracts them")]
+#![allow(unreachable_pub, reason = "what napi exports is public")]
+
+mod answer;
+mod batch;
+mod call;
+mod convert;
+mod embedder;
+mod engine;
+mod errors;
+mod runs;
+mod vectors;

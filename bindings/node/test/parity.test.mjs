@@ -1,0 +1,171 @@
+// The cases of `bindings/parity` through Node; see the README there.
+
+import assert from "node:assert/strict";
+import { appendFileSync, readFileSync } from "node:fs";
+import { join, sep } from "node:path";
+import { test } from "node:test";
+
+import * as rag from "rag-core";
+
+import { folder, ROOT } from "./support.mjs";
+
+const read = (path) => JSON.parse(readFileSync(path, "utf8"));
+const CASES = read(join(ROOT, "../parity/cases.json"));
+// What Rust gave on this machine, to be met exactly; else what it gave when it was blessed, to be met nearly.
+const HERE = process.env.RAG_PARITY;
+const EXPECTED = read(HERE ?? join(ROOT, "../parity/expected.json"));
+
+const camel = (name) => name.replace(/_(.)/g, (_, letter) => letter.toUpperCase());
+const snake = (name) => name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`);
+const floats = (vector) => Float32Array.from(vector.flat());
+const integers = (ids) => BigUint64Array.from(ids, BigInt);
+
+/** Python's arguments as the last argument of a function here; `null` is what is left out. */
+function options(given) {
+  const entries = Object.entries(given).filter(([, value]) => value !== null);
+  const named = Object.fromEntries(entries.map(([name, value]) => [camel(name), value]));
+  const { timeout, ...rest } = named;
+  return timeout === undefined ? rest : { ...rest, timeoutMs: timeout * 1000 };
+}
+
+/** A value in the shape of Python's `to_dict`. */
+function plain(value) {
+  if (value instanceof Map) return Object.fromEntries([...value].map(([name, one]) => [name, plain(one)]));
+  if (Array.isArray(value)) return value.map(plain);
+  if (typeof value === "object" && value !== null) {
+    return Object.fromEntries(Object.entries(value).map(([name, one]) => [snake(name), plain(one)]));
+  }
+  return value === -Infinity ? "-inf" : (value ?? null);
+}
+
+/** Names of metadata and of metrics are the caller's, and what is absent here is None in Python. */
+const hit = ({ metadata, explain, ...hit }) => ({ ...plain(hit), metadata, explain: explain ? explanation(explain) : null });
+const explanation = ({ score, fusion, runs }) => {
+  const absent = { rank: null, score: null, normalized: null };
+  return { score, fusion, runs: runs.map((run) => ({ ...absent, ...plain(run) })) };
+};
+const answer = ({ hits, ...rest }) => ({ ...plain(rest), hits: hits.map(hit) });
+
+const rows = (values, width) =>
+  Array.from({ length: values.length / width }, (_, row) => [...values.subarray(row * width, (row + 1) * width)]);
+
+/** Each call of Python by what it is here. */
+const CALLS = {
+  "Engine.open": async (state) => {
+    state.engine = await rag.Engine.open(join(state.folder, "data"));
+  },
+  "Engine.upsert": async ({ engine }, { documents, ...rest }) => plain(await engine.upsert(documents, options(rest))),
+  "Engine.delete": ({ engine }, { ids, ...rest }) => engine.delete(ids, options(rest)),
+  "Engine.commit": ({ engine }) => engine.commit(),
+  "Engine.rollback": ({ engine }) => engine.rollback(),
+  "Engine.search": async ({ engine }, { text, vector, ...rest }) => {
+    const of = async ({ of }) => (await (await rag.Embedder.load()).encode([of], { kind: "query" })).data;
+    const given = vector && { vector: Array.isArray(vector) ? floats(vector) : await of(vector) };
+    return answer(await engine.search(text, { ...options(rest), ...given }));
+  },
+  "Engine.search_many": async ({ engine }, { texts, ...rest }) => (await engine.searchMany(texts, options(rest))).map(answer),
+  "Engine.explain": async ({ engine }, { text, id, ...rest }) => {
+    const found = await engine.explain(text, id, options(rest));
+    return found && hit(found);
+  },
+  "Engine.get": ({ engine }, { id, ...rest }) => engine.get(id, options(rest)),
+  "Engine.ids": ({ engine }, given) => engine.ids(options(given)),
+  "Engine.stats": async ({ engine }, given) => {
+    const { bytesStore, bytesLexical, bytesVectors, ...rest } = await engine.stats(options(given));
+    assert.ok([bytesStore, bytesLexical, bytesVectors].every((bytes) => bytes >= 0));
+    return plain(rest);
+  },
+  "Engine.verify": async ({ engine }) => plain(await engine.verify()),
+  "Engine.compact": ({ engine }) => engine.compact(),
+  "Engine.repairs": ({ engine }) => engine.repairs,
+  "Engine.close": ({ engine }) => engine.close(),
+  "Embedder.load": async (state, { path, ...rest }) => {
+    state.embedder = await rag.Embedder.load(path, options(rest));
+  },
+  "Embedder.encode": async ({ embedder }, { texts, ...rest }) => {
+    const { data, dimension } = await embedder.encode(texts, options(rest));
+    return rows(data, dimension);
+  },
+  "Embedder.dimension": ({ embedder }) => embedder.dimension,
+  "Embedder.max_tokens": ({ embedder }) => embedder.maxTokens,
+  "Embedder.name": ({ embedder }) => embedder.name,
+  "VectorIndex.new": (state, { dim, ...rest }) => {
+    state.index = new rag.VectorIndex(dim, options(rest));
+  },
+  "VectorIndex.load": async (state, { path, ...rest }) => {
+    state.index = await rag.VectorIndex.load(join(state.folder, path), options(rest));
+  },
+  "VectorIndex.save": ({ index, folder }, { path }) => index.save(join(folder, path)),
+  "VectorIndex.add": ({ index }, { ids, vectors }) => index.add(integers(ids), floats(vectors)),
+  "VectorIndex.remove": ({ index }, { ids }) => index.remove(integers(ids)),
+  "VectorIndex.build": ({ index }) => index.build(),
+  "VectorIndex.search": async ({ index }, { q, allow, ...rest }) => {
+    const given = { ...options(rest), ...(allow && { allow: integers(allow) }) };
+    const found = await index.search(floats(q), given);
+    const [ids, scores] = [[...found.ids].map(String), [...found.scores].map(plain)];
+    if (!Array.isArray(q[0])) return { ids, scores };
+    const split = (values) => q.map((_, row) => values.slice(row * rest.k, (row + 1) * rest.k));
+    return { ids: split(ids), scores: split(scores) };
+  },
+  "VectorIndex.len": ({ index }) => index.size,
+  "VectorIndex.dim": ({ index }) => index.dimension,
+  "VectorIndex.contains": ({ index }, { id }) => index.has(BigInt(id)),
+  fuse: async (_, { runs, ...rest }) =>
+    [...(await rag.fuse(runs, options(rest)))].map(([query, documents]) => [query, [...documents]]),
+  evaluate: async (_, { qrels, run, metrics, ...rest }) => {
+    const values = await rag.evaluate(qrels, run, metrics, options(rest));
+    return values instanceof Map ? Object.fromEntries(values) : values;
+  },
+};
+
+/** What one step gives. */
+async function told(state, step) {
+  const given = step.with.documents === "$documents" ? { ...step.with, documents: CASES.documents } : step.with;
+  try {
+    return { result: (await CALLS[step.call](state, given)) ?? null };
+  } catch (error) {
+    if (!(error instanceof rag.RagError)) throw error;
+    return { error: { kind: error.code, message: error.message.replaceAll(state.folder + sep, "") } };
+  }
+}
+
+function alike(a, b) {
+  if (typeof a === "number" && typeof b === "number" && !HERE) return Math.abs(a - b) <= 1e-5 * Math.max(1, Math.abs(b));
+  if (typeof a !== "object" || typeof b !== "object" || a === null || b === null) return a === b;
+  const names = Object.keys(a);
+  if (Array.isArray(a) !== Array.isArray(b) || names.length !== Object.keys(b).length) return false;
+  return names.every((name) => Object.hasOwn(b, name) && alike(a[name], b[name]));
+}
+
+test("Node gives what Rust gives", async (t) => {
+  const state = {};
+  t.after(() => state.engine?.close());
+  state.folder = folder(t);
+  for (const step of CASES.steps) {
+    if (!(step.only ?? ["node"]).includes("node")) continue;
+    assert.ok(CALLS[step.call], `${step.call} is not called from here`);
+    const ours = await told(state, step);
+    if (process.env.RAG_PARITY_OUT) {
+      appendFileSync(process.env.RAG_PARITY_OUT, `${JSON.stringify({ name: step.name, ...ours })}\n`);
+    }
+    const expected = EXPECTED[step.name];
+    if (expected) assert.ok(alike(ours, expected), `${step.name}: ${JSON.stringify(ours)}, not ${JSON.stringify(expected)}`);
+    else assert.ok(ours.error && !step.only.includes("rust"), `${step.name}: ${JSON.stringify(ours)}`);
+  }
+});
+
+test("everything public has a step", () => {
+  const special = { "VectorIndex.size": "VectorIndex.len", "VectorIndex.dimension": "VectorIndex.dim", "VectorIndex.has": "VectorIndex.contains" };
+  const classes = ["Engine", "Embedder", "VectorIndex"];
+  const values = ["Answer", "RagError", "ERROR_CODES"];
+  assert.deepEqual(Object.keys(rag).sort(), [...classes, ...values, "evaluate", "fuse"].sort(), "a new name needs steps");
+  const inherited = ["constructor", "length", "name", "prototype"];
+  const called = new Set([...CASES.steps.map((step) => step.call), ...Object.keys(CASES.exempt)]);
+  const missing = classes.flatMap((kind) => {
+    const own = Object.getOwnPropertyNames(rag[kind]).filter((name) => !inherited.includes(name));
+    const methods = Object.getOwnPropertyNames(rag[kind].prototype).filter((name) => name !== "constructor");
+    const names = [...own, ...methods].map((name) => `${kind}.${name}`);
+    return names.map((name) => special[name] ?? snake(name).replace(/^_(.*)\._/, "$1.").replace(/^_.*?\./, `${kind}.`));
+  });
+  assert.deepEqual(missing.filter((name) => !called.has(name)), [], "neither a step nor an exemption in cases.json");
+});

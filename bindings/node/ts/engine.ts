@@ -1,0 +1,198 @@
+import { Answer, Hit, Stats, StoredDocument, UpsertReport, VerifyReport } from "./answer";
+import { call, CallOptions, now, pathOf } from "./call";
+import { Document, handOver } from "./documents";
+import { Embedder } from "./embedder";
+import { expect, expectAll, expectStrings } from "./errors";
+import { Filter, jsonOf } from "./filter";
+import * as native from "./native";
+
+/** How a folder is opened. */
+export interface OpenOptions {
+  /**
+   * The path of a sentence-transformers folder or static model file, or an Embedder; unless told, what the configuration
+   * names, else the bundled model.
+   */
+  model?: string | URL | Embedder | undefined;
+  /**
+   * A TOML file with settings. The variable RAG_CONFIG may name one as well, and variables such as
+   * RAG__ENGINE__FUSION__DEPTH win over both.
+   */
+  config?: string | URL | undefined;
+}
+
+/** Whose documents a call is about. */
+export interface TenantOptions {
+  /** "default" unless told. */
+  tenant?: string | undefined;
+}
+
+/** Which ids are wanted. */
+export interface IdsOptions extends TenantOptions {
+  /** Only of documents that match; an object, or its JSON. */
+  filter?: Filter | string | undefined;
+  /** Only ids after this one, such as the last one of the page before. */
+  after?: string | undefined;
+  /** At most so many; all unless told. */
+  limit?: number | undefined;
+}
+
+/** What can be asked of several questions at once. */
+export interface QuestionOptions extends CallOptions, TenantOptions {
+  /** Hits wanted, 1 to 10,000; 10 unless told. */
+  k?: number | undefined;
+  /** Only documents that match; an object, or its JSON. */
+  filter?: Filter | string | undefined;
+  /** Which retrievers answer; both, fused, unless told. */
+  retrievers?: readonly ("dense" | "lexical")[] | undefined;
+  /** Whether each hit tells how it came about. */
+  explain?: boolean | undefined;
+  /** Read the question as query syntax: title:word, "a phrase", +must, -not. */
+  syntax?: boolean | undefined;
+}
+
+/** What can be asked of a question. */
+export interface SearchOptions extends QuestionOptions {
+  /** The vector of the question, if there is one already. */
+  vector?: Float32Array | undefined;
+}
+
+/**
+ * A retrieval engine over one data folder. Changes are staged by `upsert` and `delete`, and become durable and visible together
+ * with `commit`.
+ */
+export class Engine implements AsyncDisposable {
+  readonly #native: native.Engine;
+
+  private constructor(inner: native.Engine) {
+    this.#native = inner;
+  }
+
+  /** Opens or makes the data folder. One process has it open at a time. */
+  static async open(path: string | URL, options: OpenOptions = {}): Promise<Engine> {
+    const { model, config } = options;
+    const [embedder, file] = model instanceof Embedder ? [model.native, undefined] : [undefined, pathOf(model)];
+    return new Engine(await call({}, () => native.Engine.open(pathOf(path), file, embedder, pathOf(config))));
+  }
+
+  /**
+   * Stages documents: new ones are added, changed ones replaced, unchanged ones left alone. Only chunks whose text is new are
+   * embedded. An array is staged whole or not at all. Any other iterable, such as an async generator, is staged in batches as
+   * it comes, and what was staged before an error stays staged until `commit` or `rollback`.
+   */
+  async upsert(
+    documents: Iterable<Document> | AsyncIterable<Document>,
+    options: CallOptions & TenantOptions = {},
+  ): Promise<UpsertReport> {
+    const { signal, tenant } = options;
+    expect("tenant", tenant, "string");
+    return call(options, (cancel) =>
+      handOver(documents, (batch) => this.#native.upsert(batch, tenant, cancel), signal),
+    );
+  }
+
+  /** Stages deletions; gives the number of documents that were there. Ids that are not there are fine. */
+  async delete(ids: readonly string[], { tenant }: TenantOptions = {}): Promise<number> {
+    expectStrings("ids", ids);
+    expect("tenant", tenant, "string");
+    return call({}, () => this.#native.delete(ids, tenant));
+  }
+
+  /** Makes everything staged durable, then visible; gives the number of the commit. */
+  async commit(): Promise<number> {
+    return call({}, () => this.#native.commit());
+  }
+
+  /** Drops everything staged since the last commit. */
+  async rollback(): Promise<void> {
+    return call({}, () => this.#native.rollback());
+  }
+
+  /** Answers a question from the last commit. The text may be empty with a vector. */
+  async search(text: string, options: SearchOptions = {}): Promise<Answer> {
+    expect("text", text, "string", false);
+    const asked = argumentsOf(options);
+    return new Answer(await call(options, (cancel) => this.#native.search(text, asked, cancel)));
+  }
+
+  /** Answers many questions, on several threads. */
+  async searchMany(texts: readonly string[], options: QuestionOptions = {}): Promise<Answer[]> {
+    expectStrings("texts", texts);
+    const asked = argumentsOf(options);
+    const found = await call(options, (cancel) => this.#native.searchMany(texts, asked, cancel));
+    return found.map((one) => new Answer(one));
+  }
+
+  /**
+   * How the document `id` fares for a question: its hit with the explanation, or null when no retriever has it among its
+   * candidates.
+   */
+  async explain(text: string, id: string, options: SearchOptions = {}): Promise<Hit | null> {
+    expect("text", text, "string", false);
+    expect("id", id, "string", false);
+    const asked = argumentsOf(options);
+    return (await call(options, (cancel) => this.#native.explain(text, id, asked, cancel))) ?? null;
+  }
+
+  /** A stored document; null when there is none of that id. */
+  async get(id: string, { tenant }: TenantOptions = {}): Promise<StoredDocument | null> {
+    expect("id", id, "string", false);
+    expect("tenant", tenant, "string");
+    return call({}, () => this.#native.get(id, tenant));
+  }
+
+  /** Ids of the documents of the last commit that match, ascending. */
+  async ids(options: IdsOptions = {}): Promise<string[]> {
+    expectAll(options, { after: "string", limit: "number", tenant: "string" });
+    const { filter, after, limit, tenant } = options;
+    return call({}, () => this.#native.ids(textOf(filter), after, limit, tenant));
+  }
+
+  /** Numbers about the engine. */
+  async stats({ tenant }: TenantOptions = {}): Promise<Stats> {
+    expect("tenant", tenant, "string");
+    return call({}, () => this.#native.stats(tenant));
+  }
+
+  /** Reads every row of the store and every derived file; derived pieces that are wrong are made again. */
+  async verify(): Promise<VerifyReport> {
+    return call({}, () => this.#native.verify());
+  }
+
+  /** Rewrites the derived indexes without what is dead. */
+  async compact(): Promise<void> {
+    return call({}, () => this.#native.compact());
+  }
+
+  /** What opening found damaged or missing among the derived files, and made again from the store. */
+  get repairs(): string[] {
+    return now(() => this.#native.repairs);
+  }
+
+  /** The data folder. */
+  get path(): string {
+    return this.#native.path;
+  }
+
+  /** Closes the folder once the calls under way are over, so that another process may open it; what is staged is dropped. */
+  async close(): Promise<void> {
+    return call({}, () => this.#native.close());
+  }
+
+  /** As `close`: commit first what is to be kept. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+}
+
+const QUESTION = { k: "number", explain: "boolean", tenant: "string", vector: Float32Array, syntax: "boolean" } as const;
+
+function argumentsOf(options: SearchOptions): native.SearchArguments {
+  expectAll(options, QUESTION);
+  const { k, filter, retrievers, explain, tenant, vector, syntax } = options;
+  if (retrievers !== undefined) expectStrings("retrievers", retrievers);
+  return { k, filter: textOf(filter), retrievers, explain, tenant, vector, syntax } as native.SearchArguments;
+}
+
+function textOf(filter: Filter | string | undefined): string | undefined {
+  return filter === undefined || typeof filter === "string" ? filter : jsonOf(filter);
+}

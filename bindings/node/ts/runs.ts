@@ -1,0 +1,118 @@
+import { call, Turn } from "./call";
+import { expectAll, expectStrings, invalid } from "./errors";
+import * as native from "./native";
+
+/** Numbers by name: an object or a Map. */
+export type Numbers = Readonly<Record<string, number>> | ReadonlyMap<string, number>;
+
+/** Numbers by document, by query. */
+export type ByQuery = Readonly<Record<string, Numbers>> | ReadonlyMap<string, Numbers>;
+
+/** How runs are fused. */
+export interface FuseOptions {
+  /**
+   * "rrf", reciprocal rank fusion: the sum of weight / (k + rank), the default; or "convex": the sum of weight · normalised
+   * score.
+   */
+  method?: "rrf" | "convex" | undefined;
+  /** The constant of "rrf"; 60 unless told. */
+  k?: number | undefined;
+  /** One for each run; 1 each unless told. */
+  weights?: readonly number[] | undefined;
+  /** Of "convex"; "min_max" unless told. */
+  normalization?: "min_max" | "z_score" | "dbsf" | "none" | undefined;
+}
+
+/** How a run is measured. */
+export interface EvaluateOptions {
+  /**
+   * What a judged query without an answer counts: "zero", the default, as published figures have it, or "skip", as trec_eval
+   * does by default.
+   */
+  missing?: "zero" | "skip" | undefined;
+}
+
+/**
+ * Fuses runs; a run gives scores by document, by query, and higher scores are better. The answer has the documents of each query
+ * best first; equal scores by the first run that has the document, then by id. It is made of Maps, since objects would put ids
+ * such as "7" into an order of their own.
+ */
+export async function fuse(runs: readonly ByQuery[], options: FuseOptions = {}): Promise<Map<string, Map<string, number>>> {
+  if (!Array.isArray(runs)) throw invalid(`\`runs\` is a ${typeof runs}; give an array of runs`);
+  expectAll(options, { method: "string", k: "number", weights: Array, normalization: "string" });
+  return call({}, async () => {
+    const [given, turn] = [new native.Runs(), new Turn()];
+    for (const run of runs as readonly ByQuery[]) {
+      given.begin();
+      for (const [query, documents, scores] of queriesOf("a run", run)) {
+        given.put(query, documents, scores);
+        if (turn.isOver) await turn.pass();
+      }
+    }
+    const { method, k, weights, normalization } = options;
+    const fused = await given.fuse(method, k, weights && [...weights], normalization);
+    const answer = new Map<string, Map<string, number>>();
+    for (let next; (next = fused.next()); ) {
+      const { documents, scores } = next;
+      answer.set(next.query, new Map(documents.map((document, at) => [document, scores[at] as number])));
+      if (turn.isOver) await turn.pass();
+    }
+    return answer;
+  });
+}
+
+/**
+ * Measures a run against judgments, as trec_eval does, by metrics such as "ndcg@10", "ndcg_exp@10", "map", "mrr@10",
+ * "precision@5", "recall@100", "success@5", "judged@10". Gives the mean of each over the queries; with `perQuery`, the values of
+ * each query instead.
+ */
+export async function evaluate(
+  qrels: ByQuery,
+  run: ByQuery,
+  metrics: readonly string[],
+  options: EvaluateOptions & { perQuery: true },
+): Promise<Map<string, Record<string, number>>>;
+export async function evaluate(
+  qrels: ByQuery,
+  run: ByQuery,
+  metrics: readonly string[],
+  options?: EvaluateOptions & { perQuery?: false | undefined },
+): Promise<Record<string, number>>;
+export async function evaluate(
+  qrels: ByQuery,
+  run: ByQuery,
+  metrics: readonly string[],
+  { perQuery = false, missing }: EvaluateOptions & { perQuery?: boolean | undefined } = {},
+): Promise<Map<string, Record<string, number>> | Record<string, number>> {
+  expectStrings("metrics", metrics);
+  return call({}, async () => {
+    const [given, turn] = [new native.Evaluation(), new Turn()];
+    for (const [query, documents, grades] of queriesOf("`qrels`", qrels)) {
+      given.judge(query, documents, grades);
+      if (turn.isOver) await turn.pass();
+    }
+    for (const [query, documents, scores] of queriesOf("`run`", run)) {
+      given.put(query, documents, scores);
+      if (turn.isOver) await turn.pass();
+    }
+    const { means, queries } = await given.measure([...metrics], perQuery, missing);
+    const named = (values: number[]) => Object.fromEntries(metrics.map((name, at) => [name, values[at] as number]));
+    return perQuery ? new Map(queries.map(({ query, values }) => [query, named(values)])) : named(means);
+  });
+}
+
+/** The queries of a run or of judgments, each with its documents and their numbers. */
+function* queriesOf(name: string, run: ByQuery): Generator<[string, string[], number[]]> {
+  for (const [query, documents] of entriesOf<Numbers>(name, run)) {
+    const pairs = [...entriesOf<number>(`${name}, query ${JSON.stringify(query)}`, documents)];
+    const wrong = pairs.find(([, number]) => typeof number !== "number");
+    if (wrong) throw invalid(`${name}, query ${JSON.stringify(query)}: the score of ${JSON.stringify(wrong[0])} is no number`);
+    yield [query, pairs.map(([document]) => document), pairs.map(([, number]) => number)];
+  }
+}
+
+function entriesOf<T>(name: string, value: unknown): Iterable<[string, T]> {
+  if (value instanceof Map) return value as Map<string, T>;
+  if (typeof value === "object" && value !== null && !Array.isArray(value)) return Object.entries(value as Record<string, T>);
+  throw invalid(`${name} is no object; give {query: {document: number}}, or Maps`);
+}
