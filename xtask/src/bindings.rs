@@ -7,6 +7,9 @@ use anyhow::{Context, Result, bail};
 use crate::runner::Runner;
 use crate::{lanes, stubs, tools};
 
+/// A script there, which only its full name finds.
+const NPM: &str = if cfg!(windows) { "npm.cmd" } else { "npm" };
+
 const PYTHON: &str = "bindings/python";
 const STUBS: &str = "bindings/python/python/rag_core/_rag_core.pyi";
 const EXTENSION: &str = "bindings/python/python/rag_core/_rag_core.abi3.so";
@@ -37,6 +40,22 @@ fn check_python(runner: &mut Runner, python: &str, parity: &str) -> Result<()> {
     let pytest =
         ["-m", "pytest", "--quiet", "-p", "no:cacheprovider", "--config-file", settings, "--rootdir", PYTHON, tests];
     runner.step_with("tests of Python", python, &pytest, &[("RAG_PARITY", parity)])
+}
+
+/// The lane of Node: the package builds, its examples have the right types, and every test passes, those of its tarballs
+/// too.
+pub(crate) fn node(runner: &mut Runner) -> Result<()> {
+    Runner::heading("node");
+    let is_new = ["-e", "process.exit(process.versions.node.split('.')[0] < 20)", "--"];
+    if !runner.has("node", &is_new) || !runner.has(NPM, &[]) {
+        runner.skip("node", "it needs Node 20 or newer, with npm");
+        return Ok(());
+    }
+    let parity = parity(runner)?;
+    let npm = |what: &[&'static str]| [&["--prefix", "bindings/node"], what].concat();
+    runner.step("packages of Node", NPM, &npm(&["ci", "--no-audit", "--no-fund", "--loglevel", "error"]))?;
+    runner.step("build the package for Node", NPM, &npm(&["run", "--silent", "build:debug"]))?;
+    runner.step_with("tests of Node", NPM, &npm(&["test", "--silent"]), &[("RAG_PARITY", &parity)])
 }
 
 /// Writes the stubs of the Python package.

@@ -8,7 +8,7 @@ use clap::ValueEnum;
 use serde_json::Value as Json;
 
 use crate::runner::Runner;
-use crate::{bindings, tools};
+use crate::{bindings, packages, tools};
 
 /// A lane of tests.
 #[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -21,7 +21,11 @@ pub(crate) enum Lane {
     Integration,
     /// The Python package: stubs, types, tests.
     Python,
-    /// Slow tests and fuzzing.
+    /// The Node package: types, examples, tests, tarballs.
+    Node,
+    /// The wheel, as it is published, in every Python that is there.
+    Packages,
+    /// Slow tests, packages and fuzzing.
     Extended,
 }
 
@@ -33,6 +37,8 @@ impl Lane {
             Lane::Unit => unit(runner),
             Lane::Integration => integration(runner),
             Lane::Python => bindings::python(runner),
+            Lane::Node => bindings::node(runner),
+            Lane::Packages => packages::wheel(runner),
             Lane::Extended => extended(runner, fuzz_minutes),
         }
     }
@@ -201,6 +207,7 @@ fn extended(runner: &mut Runner, fuzz_minutes: u64) -> Result<()> {
         }
     };
     test(runner, "slow tests", &["--lib", "--bins", "--tests"], true, &environment)?;
+    packages::wheel(runner)?;
     fuzz(runner, fuzz_minutes)
 }
 

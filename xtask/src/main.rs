@@ -1,7 +1,7 @@
 //! The project's own tasks.
 //!
 //! ```text
-//! cargo xtask test                      lint → unit → integration → python: what CI runs
+//! cargo xtask test                      lint → unit → integration → python → node: what CI runs
 //! cargo xtask test --lane unit          one lane; may be repeated
 //! cargo xtask test --lane extended      the slow tests and fuzzing
 //! cargo xtask lint --fast               what the pre-commit hook runs
@@ -14,7 +14,8 @@
 //! | unit | tests beside the code, the architecture rules, documentation examples | crates |
 //! | integration | `tests/` of every crate; every example of `examples/` | crates |
 //! | python | the stubs against the library, mypy, the tests of the Python package and its parity with Rust | Python packages of `bindings/python/tests/requirements.txt` |
-//! | extended | the tests marked `#[ignore]`, and every fuzz target for its share of `--fuzz-minutes` | cargo-fuzz and all-MiniLM-L6-v2, from PyPI |
+//! | node | the package as it is built and packed: types, examples, tests, parity with Rust | npm packages of `bindings/node/package-lock.json` |
+//! | extended | the tests marked `#[ignore]`, the wheel in every Python that is there, and every fuzz target for its share of `--fuzz-minutes` | cargo-fuzz, all-MiniLM-L6-v2, maturin and zig, from PyPI |
 //!
 //! Builds go to cargo's own target folder unless `CARGO_TARGET_DIR` says otherwise; `.ci/run` sets it to
 //! `~/.cache/rag-core/target`. Tools live in `~/.cache/rag-core/tools-…` (or below `XDG_CACHE_HOME`).
@@ -25,6 +26,7 @@
 mod architecture;
 mod bindings;
 mod lanes;
+mod packages;
 mod runner;
 mod stubs;
 mod tools;
@@ -47,7 +49,7 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Task {
-    /// Runs test lanes; without --lane: lint, unit, integration, python.
+    /// Runs test lanes; without --lane: lint, unit, integration, python, node.
     Test {
         /// A lane to run; may be repeated.
         #[arg(long = "lane", value_enum)]
@@ -83,7 +85,7 @@ fn run(task: &Task) -> Result<()> {
         Task::Lint { fast } => lanes::lint(&mut runner, *fast),
         Task::Stubs => bindings::write_stubs(&mut runner),
         Task::Test { lanes, fuzz_minutes } => {
-            let default = [Lane::Lint, Lane::Unit, Lane::Integration, Lane::Python];
+            let default = [Lane::Lint, Lane::Unit, Lane::Integration, Lane::Python, Lane::Node];
             let lanes = if lanes.is_empty() { &default[..] } else { lanes };
             lanes.iter().try_for_each(|lane| lane.run(&mut runner, *fuzz_minutes))
         }

@@ -46,22 +46,27 @@ fn system_python(runner: &Runner) -> Option<&'static str> {
 
 /// An environment with what the tests of the Python package need; `None`, and said so, where Python is too old.
 pub(crate) fn python(runner: &mut Runner) -> Result<Option<Tools>> {
-    environment(runner, "python", "bindings/python/tests/requirements.txt")
+    environment(runner, "python", "bindings/python/tests/requirements.txt", "pytest")
+}
+
+/// An environment with what builds the wheel.
+pub(crate) fn wheel(runner: &mut Runner) -> Result<Option<Tools>> {
+    environment(runner, "wheel", "xtask/wheel.txt", "maturin")
 }
 
 /// An environment with the packages of `requirements`, named after its content.
-fn environment(runner: &mut Runner, name: &str, requirements: &str) -> Result<Option<Tools>> {
+fn environment(runner: &mut Runner, name: &str, requirements: &str, witness: &str) -> Result<Option<Tools>> {
     let cache = cache()?;
     let _lock = lock(&cache, &format!("{name}.lock"))?;
     let is_new = |python: &&str| runner.has(python, &["-c", "import sys; sys.exit(sys.version_info < (3, 11))"]);
     let Some(python) = system_python(runner).filter(is_new) else {
-        runner.skip(&format!("tests of {name}"), &format!("they need Python 3.11 or newer: {HOW_TO_INSTALL}"));
+        runner.skip(name, &format!("it needs Python 3.11 or newer: {HOW_TO_INSTALL}"));
         return Ok(None);
     };
     let requirements = runner.root().join(requirements);
     let content = std::fs::read_to_string(&requirements).context("the list of Python packages cannot be read")?;
     let environment = cache.join(format!("{name}-{:016x}", fingerprint(&content)));
-    ensure_in(runner, python, &environment, &requirements, &[], "pytest").map(Some)
+    ensure_in(runner, python, &environment, &requirements, &[], witness).map(Some)
 }
 
 const HOW_TO_INSTALL: &str = "install it with its venv module, on Debian and Ubuntu `apt install python3 python3-venv`";

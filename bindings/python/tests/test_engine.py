@@ -6,6 +6,7 @@ import datetime
 import pickle
 import threading
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -113,7 +114,11 @@ def test_wrong_documents_are_named_and_nothing_is_staged(engine, documents, name
 
 
 def test_every_kind_of_error_has_a_class():
+    documented = (Path(__file__).parents[3] / "docs/errors.md").read_text("utf-8")
     for kind, name in _rag_core.error_kinds():
+        standard = [base.__name__ for base in getattr(errors, name).__bases__ if base is not rag.RagError]
+        bases = f" (`{standard[0]}`)" if standard else ""
+        assert f"| `{kind}` | `{name}`{bases} |" in documented
         error = getattr(errors, name)
         assert error.kind == kind and issubclass(error, rag.RagError) and getattr(rag, name) is error
         again = pickle.loads(pickle.dumps(error("message", {"a": "b"})))

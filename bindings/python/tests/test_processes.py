@@ -211,7 +211,8 @@ LONG = {
     "build": """
         import numpy as np
         index = rag.VectorIndex(64)
-        index.add(np.arange(60_000, dtype=np.uint64), np.random.default_rng(1).standard_normal((60_000, 64), np.float32))
+        vectors = np.random.default_rng(1).standard_normal((60_000, 64), np.float32)
+        index.add(np.arange(60_000, dtype=np.uint64), vectors)
         call = index.build
     """,
 }
