@@ -2,6 +2,9 @@
 // would compile each of them once more, for it always names a target.
 //
 //     node scripts/native.mjs [--profile NAME]
+//
+// With RAG_BUILD_WORKSPACE set it builds the libraries of the whole workspace, with the features that its tests use: where
+// those are built anyway, nothing is compiled for Node alone.
 
 import { execFileSync } from "node:child_process";
 import { copyFileSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
@@ -24,7 +27,8 @@ const [typeDefDir, outputDir] = [join(target, "napi-types", values.profile), joi
 rmSync(typeDefDir, { recursive: true, force: true });
 mkdirSync(typeDefDir, { recursive: true });
 mkdirSync(outputDir, { recursive: true });
-execFileSync("cargo", ["build", "--locked", "--package", "rag-node", "--profile", values.profile], {
+const what = process.env.RAG_BUILD_WORKSPACE ? ["--workspace", "--lib"] : ["--package", "rag-node"];
+execFileSync("cargo", ["build", "--locked", ...what, "--profile", values.profile], {
   cwd: root,
   stdio: "inherit",
   env: { ...process.env, NAPI_TYPE_DEF_TMP_FOLDER: typeDefDir, NAPI_FORCE_BUILD_RAG_NODE: `${Date.now()}` },

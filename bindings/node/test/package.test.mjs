@@ -59,7 +59,13 @@ describe("from tarballs, in an empty folder, without a network", () => {
     assert.match(printed[2], /^invalid_argument `k` is 0; ask for 1 to 10000 hits\n$/);
     assert.match(printed[3], /^7n 0\.\d+\n\[ 'b', 'a' \] \{ 'ndcg@10': 1, mrr: 1 \}\n$/);
 
+    for (const name of installed) {
+      const files = readdirSync(join(home, "node_modules", name));
+      for (const legal of ["LICENSE-MIT", "LICENSE-APACHE", "NOTICE"]) assert.ok(files.includes(legal), `${legal} of ${name}`);
+    }
+
     cpSync(join(ROOT, "examples"), join(home, "examples"), { recursive: true });
+    cpSync(join(ROOT, "examples/compare.ts"), join(home, "examples/imported.mts")); // with the types for `import`
     const types = ["--typeRoots", join(ROOT, "node_modules/@types"), "--types", "node"];
     const compile = ["--strict", "--exactOptionalPropertyTypes", "--module", "node16", "--target", "es2022", ...types];
     const sources = readdirSync(join(home, "examples")).map((name) => join("examples", name));
@@ -70,7 +76,9 @@ describe("from tarballs, in an empty folder, without a network", () => {
     assert.equal(example("ingest.js", "documents.jsonl", "numbers"), "3 added, 0 updated, 0 unchanged\n");
     assert.match(example("ask.js", "numbers", "number", "2"), /^1\. 2 \(/);
     assert.match(example("ask.js", "numbers", " "), /^that is no question: `text` is empty/);
-    assert.match(example("compare.js"), /fused \{ 'ndcg@10': 1, mrr: 1 \}/);
+    for (const name of ["compare.js", "imported.mjs"]) {
+      assert.match(example(name), /fused \{ 'ndcg@10': 1, mrr: 1 \}/);
+    }
   });
 });
 
