@@ -141,8 +141,8 @@ describe("an engine refuses", () => {
     ["a k below 0", () => engine.search("x", { k: -1 }), /`k` is -1; give a whole number, at least 0/],
     ["half a hit", () => engine.search("x", { k: 1.5 }), /`k` is 1.5; give a whole number/],
     ["a k that is text", () => engine.search("x", { k: "5" }), "`k` is a string; give a number"],
-    ["no text", () => engine.search(undefined), "`text` is a undefined; give a string"],
-    ["a vector of another type", () => engine.search("", { vector: [1] }), "`vector` is a Array; give a Float32Array"],
+    ["no text", () => engine.search(undefined), "`text` is missing; give a string"],
+    ["a vector of another type", () => engine.search("", { vector: [1] }), "`vector` is an Array; give a Float32Array"],
     ["a vector of another length", () => engine.search("", { vector: new Float32Array(2) }), /`vector`/],
     ["one retriever that is none", () => engine.search("x", { retrievers: ["sparse"] }), /`retrievers` has "sparse"/],
     ["text for retrievers", () => engine.search("x", { retrievers: "dense" }), /`retrievers` is a string/],
@@ -152,11 +152,11 @@ describe("an engine refuses", () => {
     ["a filter with NaN", () => engine.search("x", { filter: { eq: { a: NaN } } }), /`filter` is not JSON/],
     ["a filter with an invalid date", () => engine.search("x", { filter: { eq: { a: new Date("no") } } }), /invalid date/],
     ["a time below 0", () => engine.search("x", { timeoutMs: -1 }), /`timeoutMs` is -1; give milliseconds, at least 0/],
-    ["a signal that is none", () => engine.search("x", { signal: {} }), /`signal` is a Object; give a AbortSignal/],
+    ["a signal that is none", () => engine.search("x", { signal: {} }), /`signal` is an Object; give an AbortSignal/],
     ["ids that are text", () => engine.delete("snow"), /`ids` is a string; give an array of strings/],
-    ["ids that are numbers", () => engine.delete(["snow", 1]), /`ids` has a number at position 1/],
+    ["ids that are numbers", () => engine.delete(["snow", 1]), /`ids` has something else than a string at position 1/],
     ["a tenant without a name", () => engine.stats({ tenant: "" }), /`tenant` is empty/],
-    ["a path that is none", () => Engine.open(7), /a path is a number/],
+    ["a path that is none", () => Engine.open(7), /a path is of type number/],
   ];
   for (const [name, work, message] of refused) {
     test(name, async () => {

@@ -96,7 +96,7 @@ test("what the vector index cannot do is told", async (t) => {
   const invalid = (message) => ragError("invalid_argument", message);
   const index = new VectorIndex(4);
   await assert.rejects(index.add(new BigUint64Array(2), new Float32Array(4)), invalid(/rows/));
-  await assert.rejects(index.add([1n], new Float32Array(4)), invalid("`ids` is a Array; give a BigUint64Array"));
+  await assert.rejects(index.add([1n], new Float32Array(4)), invalid("`ids` is an Array; give a BigUint64Array"));
   await assert.rejects(index.add(new BigUint64Array(1), new Float64Array(4)), invalid(/`vectors` is a Float64Array/));
   await assert.rejects(index.add(new BigUint64Array([2n ** 64n - 1n]), numbers(4)), invalid(/stands for no neighbour/));
   await assert.rejects(index.search(new Float32Array(3)), invalid(/`query`/));

@@ -16,7 +16,7 @@ export async function call<T>(
   { signal, timeoutMs }: CallOptions,
   work: (cancel: native.Cancel | undefined) => Promise<T>,
 ): Promise<T> {
-  expect("signal", signal, AbortSignal);
+  if (signal !== undefined && typeof signal?.throwIfAborted !== "function") expect("signal", signal, AbortSignal);
   expect("timeoutMs", timeoutMs, "number");
   signal?.throwIfAborted();
   let stop: (() => void) | undefined;
@@ -62,5 +62,5 @@ export function pathOf(path: string | URL | undefined): string | undefined;
 export function pathOf(path: string | URL | undefined): string | undefined {
   if (path === undefined || typeof path === "string") return path;
   if (path instanceof URL) return fileURLToPath(path);
-  throw invalid(`a path is a ${typeof path}; give a string or a URL of a file`);
+  throw invalid(`a path is of type ${typeof path}; give a string or a URL of a file`);
 }

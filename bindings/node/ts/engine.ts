@@ -189,10 +189,10 @@ const QUESTION = { k: "number", explain: "boolean", tenant: "string", vector: Fl
 function argumentsOf(options: SearchOptions): native.SearchArguments {
   expectAll(options, QUESTION);
   const { k, filter, retrievers, explain, tenant, vector, syntax } = options;
-  if (retrievers !== undefined) expectStrings("retrievers", retrievers);
+  if (retrievers != null) expectStrings("retrievers", retrievers);
   return { k, filter: textOf(filter), retrievers, explain, tenant, vector, syntax } as native.SearchArguments;
 }
 
 function textOf(filter: Filter | string | undefined): string | undefined {
-  return filter === undefined || typeof filter === "string" ? filter : jsonOf(filter);
+  return filter == null || typeof filter === "string" ? (filter ?? undefined) : jsonOf(filter);
 }

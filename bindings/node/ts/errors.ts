@@ -44,7 +44,7 @@ export function invalid(message: string): RagError {
 export function expect(name: string, value: unknown, wanted: string | (new (...of: never[]) => unknown), isOptional = true): void {
   if (isOptional && value === undefined) return;
   if (typeof wanted === "string" ? typeof value === wanted : value instanceof wanted) return;
-  throw invalid(`\`${name}\` is a ${kindOf(value)}; give a ${typeof wanted === "string" ? wanted : wanted.name}`);
+  throw invalid(`\`${name}\` is ${kindOf(value)}; give ${article(typeof wanted === "string" ? wanted : wanted.name)}`);
 }
 
 /** As `expect`, for options by name; null passes for undefined. */
@@ -56,13 +56,19 @@ export function expectAll(options: object, wanted: Readonly<Record<string, Param
 
 /** Refuses what is no array of strings. */
 export function expectStrings(name: string, values: unknown): asserts values is string[] {
-  if (!Array.isArray(values)) throw invalid(`\`${name}\` is a ${kindOf(values)}; give an array of strings`);
+  if (!Array.isArray(values)) throw invalid(`\`${name}\` is ${kindOf(values)}; give an array of strings`);
   const at = values.findIndex((value) => typeof value !== "string");
-  if (at >= 0) throw invalid(`\`${name}\` has a ${kindOf(values[at])} at position ${at}; give strings`);
+  if (at >= 0) throw invalid(`\`${name}\` has something else than a string at position ${at}`);
 }
 
+/** What a value is, in words. */
 function kindOf(value: unknown): string {
-  return typeof value === "object" && value !== null ? value.constructor?.name ?? "Object" : value === null ? "null" : typeof value;
+  if (value === undefined || value === null) return value === null ? "null" : "missing";
+  return article(typeof value === "object" ? (value.constructor?.name ?? "Object") : typeof value);
+}
+
+function article(noun: string): string {
+  return `${/^[aeiou]/i.test(noun) ? "an" : "a"} ${noun}`;
 }
 
 /** What the native part threw, as its callers see it; what it did not make itself is left as it is. */

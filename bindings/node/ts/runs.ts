@@ -38,7 +38,7 @@ export interface EvaluateOptions {
  * such as "7" into an order of their own.
  */
 export async function fuse(runs: readonly ByQuery[], options: FuseOptions = {}): Promise<Map<string, Map<string, number>>> {
-  if (!Array.isArray(runs)) throw invalid(`\`runs\` is a ${typeof runs}; give an array of runs`);
+  if (!Array.isArray(runs)) throw invalid(`\`runs\` is of type ${typeof runs}; give an array of runs`);
   expectAll(options, { method: "string", k: "number", weights: Array, normalization: "string" });
   return call({}, async () => {
     const [given, turn] = [new native.Runs(), new Turn()];
