@@ -67,6 +67,7 @@ pub fn quiesce() -> Quiet {
 }
 
 /// Does what takes long and holds no lock that a search needs, so that nobody who forks waits for it.
+#[cfg_attr(not(any(feature = "engine", feature = "hnsw", feature = "candle")), allow(dead_code))]
 pub(crate) fn aside<T>(work: impl FnOnce() -> T) -> T {
     struct Back(bool);
     impl Drop for Back {

@@ -54,7 +54,8 @@ pub(crate) fn node(runner: &mut Runner) -> Result<()> {
     let parity = parity(runner)?;
     let npm = |what: &[&'static str]| [&["--prefix", "bindings/node"], what].concat();
     runner.step("packages of Node", NPM, &npm(&["ci", "--no-audit", "--no-fund", "--loglevel", "error"]))?;
-    runner.step("build the package for Node", NPM, &npm(&["run", "--silent", "build:debug"]))?;
+    let build = npm(&["run", "--silent", "build:debug"]);
+    runner.step_with("build the package for Node", NPM, &build, &[("RAG_BUILD_WORKSPACE", "1")])?;
     runner.step_with("tests of Node", NPM, &npm(&["test", "--silent"]), &[("RAG_PARITY", &parity)])
 }
 

@@ -27,7 +27,8 @@ const [typeDefDir, outputDir] = [join(target, "napi-types", values.profile), joi
 rmSync(typeDefDir, { recursive: true, force: true });
 mkdirSync(typeDefDir, { recursive: true });
 mkdirSync(outputDir, { recursive: true });
-const what = process.env.RAG_BUILD_WORKSPACE ? ["--workspace", "--lib"] : ["--package", "rag-node"];
+const workspace = ["--workspace", "--lib", "--features", "rag-python/stubs"];
+const what = process.env.RAG_BUILD_WORKSPACE ? workspace : ["--package", "rag-node"];
 execFileSync("cargo", ["build", "--locked", ...what, "--profile", values.profile], {
   cwd: root,
   stdio: "inherit",

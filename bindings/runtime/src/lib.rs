@@ -17,6 +17,7 @@ mod batch;
 mod chosen;
 pub mod maps;
 mod overlay;
+#[cfg(feature = "hnsw")]
 pub mod vectors;
 
 use std::path::{Path, PathBuf};
