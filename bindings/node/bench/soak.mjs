@@ -52,7 +52,7 @@ try {
   const index = new VectorIndex(dimension);
   const base = Float32Array.from({ length: dimension * size }, () => Math.random() - 0.5);
   await index.add(BigUint64Array.from({ length: size }, (_, i) => BigInt(i)), base);
-  await flat(`${together} searches of a vector index`, Math.floor(queries / together), 16, (i) => {
+  await flat(`${together} searches of a vector index`, Math.floor(queries / together), 24, (i) => {
     const query = base.subarray((i % size) * dimension, ((i % size) + 1) * dimension);
     return Promise.all(Array.from({ length: together }, () => index.search(query, { k: 10 })));
   });
