@@ -32,7 +32,12 @@ impl Inner {
         self.config.fusion.depth.max(request.k)
     }
 
+    /// On the engine's threads from the beginning: to go there for each stage costs more than the stages of a small folder.
     pub(super) fn search(&self, scope: &Scope, request: &SearchRequest, depth: usize) -> Result<Answer> {
+        self.searching.run(|| self.answer(scope, request, depth))
+    }
+
+    fn answer(&self, scope: &Scope, request: &SearchRequest, depth: usize) -> Result<Answer> {
         self.lock.may_read()?;
         let stages = Stages::new(&*self.telemetry, &request.cancel);
         let snapshot = self.snapshot.load_full();
@@ -82,7 +87,7 @@ impl Inner {
             return normalized(vector, self.embedder.dimension()).map(|unit| Some(Cow::Owned(unit)));
         }
         let text = [request.text.as_str()];
-        let embeddings = self.searching.run(|| self.embedder.embed(&text, TextKind::Query, &request.cancel))?;
+        let embeddings = self.embedder.embed(&text, TextKind::Query, &request.cancel)?;
         check_embeddings(&embeddings, self.embedder.identity(), 1)?;
         let is_known = embeddings.vectors.iter().any(|&value| value != 0.0);
         Ok(is_known.then_some(Cow::Owned(embeddings.vectors)))
