@@ -67,6 +67,14 @@ impl Pool {
         done.unwrap_or_else(|| Err(Error::internal("work that was handed over did not end")))
     }
 
+    /// Does `work` on one of these threads while the caller goes on; before it goes on where the system gives no thread.
+    pub(crate) fn spawn(&self, work: impl FnOnce() + Send + 'static) {
+        match self.get() {
+            Ok(pool) => pool.1.spawn(work),
+            Err(_) => work(),
+        }
+    }
+
     fn several(&self) -> Option<Arc<(u32, ThreadPool)>> {
         if self.threads == 1 {
             return None;

@@ -111,17 +111,24 @@ impl Engine {
         apart(env, move || call.engine.rollback())
     }
 
+    /// On the engine's own threads: libuv's would only wait for them.
     #[napi(ts_return_type = "Promise<Found>")]
-    pub fn search(
+    pub fn search<'env>(
         &self,
-        env: &Env,
+        env: &'env Env,
         text: String,
         arguments: SearchArguments<'_>,
         cancel: Option<&Cancel>,
-    ) -> Result<AsyncTask<Pooled<Found>>> {
-        let call = self.call(env)?;
+    ) -> Result<Object<'env>> {
+        let Call { engine, _under_way } = self.call(env)?;
         let (scope, request) = request(env, text, arguments, cancel)?;
-        Ok(pooled(move || call.engine.search(&scope, &request).map(Found::from)))
+        let (deferred, promise) = env.create_deferred()?;
+        engine.search_then(scope, request, move |answer| {
+            let found = answer.map(Found::from);
+            drop(_under_way);
+            deferred.resolve(move |env: Env| found.map_err(|error| raise(&env, &error)));
+        });
+        Ok(promise)
     }
 
     #[napi(ts_return_type = "Promise<Array<Found>>")]

@@ -17,6 +17,7 @@ mod tests;
 mod vectors;
 mod words;
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use arc_swap::ArcSwap;
@@ -188,6 +189,32 @@ impl Engine {
     pub fn search(&self, scope: &Scope, request: &SearchRequest) -> Result<Answer> {
         request.validate()?;
         self.inner.search(scope, request, self.inner.depth(request))
+    }
+
+    /// As [`Engine::search`] while the caller goes on: `done` gets the answer, on one of the engine's threads. For callers
+    /// that wait for many things at once, such as event loops.
+    ///
+    /// ```
+    /// use rag_core::{Engine, Scope, engine::SearchRequest};
+    /// let folder = tempfile::tempdir()?;
+    /// let engine = Engine::open(folder.path())?;
+    /// let (send, receive) = std::sync::mpsc::channel();
+    /// engine.search_then(Scope::default(), SearchRequest::new("bread", 3), move |answer| drop(send.send(answer)));
+    /// assert!(receive.recv()??.hits.is_empty());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn search_then(
+        &self,
+        scope: Scope,
+        request: SearchRequest,
+        done: impl FnOnce(Result<Answer>) + Send + 'static,
+    ) {
+        let engine = self.clone();
+        self.inner.searching.spawn(move || {
+            let answer = catch_unwind(AssertUnwindSafe(|| engine.search(&scope, &request)));
+            drop(engine); // before `done`, who may wait for nobody to have it any more
+            done(answer.unwrap_or_else(|_| Err(Error::internal("the search ended in a defect of this software"))));
+        });
     }
 
     /// Answers many questions, side by side on the engine's threads; the answers come in the order of the questions.
