@@ -100,7 +100,7 @@ impl VectorIndex {
         threads: usize,
     ) -> PyResult<Bound<'py, PyTuple>> {
         let k = count(py, "k", k)?;
-        let (queries, allow) = (self.rows(q, "q", true)?, allow.map(|ids| id_array(ids, "allow")).transpose()?);
+        let (queries, allow) = (self.rows(q, "query", true)?, allow.map(|ids| id_array(ids, "allow")).transpose()?);
         let (values, is_single) = (queries.as_slice()?, queries.ndim() == 1);
         let allow = allow.as_ref().map(|ids| ids.as_slice()).transpose()?;
         if is_single {

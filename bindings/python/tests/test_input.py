@@ -151,7 +151,7 @@ def test_arrays_come_in_any_order_and_type():
         ids, scores = index.search(queries, k=3)
         assert ids.shape == scores.shape == shape
     for wrong in (np.ones((2, 4)), np.ones((8, 1)), np.ones((2, 2, 8)), np.ones(7), 3.0):
-        with pytest.raises(rag.InvalidArgument, match="`q`"):
+        with pytest.raises(rag.InvalidArgument, match="`query`"):
             index.search(wrong)
     with pytest.raises(rag.InvalidArgument, match="`allow` is an array of bool"):
         index.search(vectors[0], allow=np.ones(22, bool))
