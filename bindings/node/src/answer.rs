@@ -10,6 +10,16 @@ use crate::convert::LARGEST_WHOLE;
 
 type Single = Either4<bool, f64, BigInt, String>;
 type Field = Either<Single, Vec<Single>>;
+/// An object, or a list where a name would not become a field of an object: setting `__proto__` sets the prototype.
+type Fields = Either<BTreeMap<String, Field>, Vec<NamedField>>;
+
+/// A field of metadata.
+#[napi(object, object_from_js = false)]
+pub struct NamedField {
+    pub name: String,
+    #[napi(ts_type = "boolean | number | bigint | string | Array<boolean | number | bigint | string>")]
+    pub value: Field,
+}
 
 /// The place of a passage in its document.
 #[napi(object, object_from_js = false)]
@@ -66,8 +76,8 @@ pub struct Hit {
     /// Its place in the document.
     pub chunk: Chunk,
     /// Metadata of the document.
-    #[napi(ts_type = "Record<string, boolean | number | bigint | string | Array<boolean | number | bigint | string>>")]
-    pub metadata: BTreeMap<String, Field>,
+    #[napi(ts_type = "Record<string, NamedField['value']> | Array<NamedField>")]
+    pub metadata: Fields,
     /// How the hit came about, if asked for.
     pub explain: Option<Explanation>,
 }
@@ -87,6 +97,27 @@ pub struct Found {
     pub plan: Option<&'static str>,
 }
 
+/// The answers to several questions, while they go: the event loop waits for one at most.
+#[napi]
+pub struct Answers {
+    inner: std::vec::IntoIter<engine::Answer>,
+}
+
+#[napi]
+impl Answers {
+    /// The next answer; nothing after the last.
+    #[napi]
+    pub fn next(&mut self) -> Option<Found> {
+        self.inner.next().map(Found::from)
+    }
+}
+
+impl From<Vec<engine::Answer>> for Answers {
+    fn from(answers: Vec<engine::Answer>) -> Self {
+        Answers { inner: answers.into_iter() }
+    }
+}
+
 /// A document as it is stored.
 #[napi(object, object_from_js = false)]
 pub struct StoredDocument {
@@ -97,8 +128,8 @@ pub struct StoredDocument {
     /// Its text.
     pub text: String,
     /// Its metadata; what was nested has dotted names.
-    #[napi(ts_type = "Record<string, boolean | number | bigint | string | Array<boolean | number | bigint | string>>")]
-    pub metadata: BTreeMap<String, Field>,
+    #[napi(ts_type = "Record<string, NamedField['value']> | Array<NamedField>")]
+    pub metadata: Fields,
 }
 
 /// What an upsert did; staged until the next commit.
@@ -251,8 +282,12 @@ impl From<engine::Stats> for Stats {
     }
 }
 
-fn fields(metadata: Metadata) -> BTreeMap<String, Field> {
-    metadata.into_iter().map(|(name, value)| (name, field(value))).collect()
+fn fields(metadata: Metadata) -> Fields {
+    if metadata.contains_key("__proto__") {
+        let named = metadata.into_iter().map(|(name, value)| NamedField { name, value: field(value) });
+        return Either::B(named.collect());
+    }
+    Either::A(metadata.into_iter().map(|(name, value)| (name, field(value))).collect())
 }
 
 fn field(value: Value) -> Field {
