@@ -8,6 +8,9 @@ use rag_core::{Metadata, Value, engine};
 
 use crate::convert::LARGEST_WHOLE;
 
+/// Hits that are converted at once, so that the event loop does not wait for thousands.
+const SLICE: usize = 200;
+
 type Single = Either4<bool, f64, BigInt, String>;
 type Field = Either<Single, Vec<Single>>;
 /// An object, or a list where a name would not become a field of an object: setting `__proto__` sets the prototype.
@@ -85,8 +88,10 @@ pub struct Hit {
 /// The answer to a question.
 #[napi(object, object_from_js = false)]
 pub struct Found {
-    /// Best first; equal scores by the order of the runs, then by document id.
+    /// Best first; equal scores by the order of the runs, then by document id. The first of them.
     pub hits: Vec<Hit>,
+    /// The others, if there are more.
+    pub rest: Option<Hits>,
     /// The commit that the answer was made from.
     pub commit_seq: i64,
     /// Documents that the tenant and the filter let through.
@@ -95,6 +100,21 @@ pub struct Found {
     pub degraded: Vec<String>,
     /// How the dense run was found: "exact scan", "graph", …; absent when it was not asked for.
     pub plan: Option<&'static str>,
+}
+
+/// Hits, while they go.
+#[napi]
+pub struct Hits {
+    inner: std::vec::IntoIter<engine::Hit>,
+}
+
+#[napi]
+impl Hits {
+    /// The next ones; none after the last.
+    #[napi]
+    pub fn next(&mut self) -> Vec<Hit> {
+        self.inner.by_ref().take(SLICE).map(Hit::from).collect()
+    }
 }
 
 /// The answers to several questions, while they go: the event loop waits for one at most.
@@ -191,8 +211,10 @@ pub struct Stats {
 
 impl From<engine::Answer> for Found {
     fn from(answer: engine::Answer) -> Self {
+        let mut hits = Hits { inner: answer.hits.into_iter() };
         Found {
-            hits: answer.hits.into_iter().map(Hit::from).collect(),
+            hits: hits.next(),
+            rest: (hits.inner.len() > 0).then_some(hits),
             commit_seq: answer.commit_seq as i64,
             visible: answer.visible as i64,
             degraded: answer.degraded,

@@ -23,8 +23,9 @@ const transfer = (...arrays) => structuredClone(0, { transfer: arrays.map((array
 const row = (values, dimension, at) => values.subarray(at * dimension, (at + 1) * dimension);
 
 function vectors(count, dimension) {
-  const values = Float32Array.from({ length: count * dimension }, (_, i) => (Math.imul(i + 1, 2654435761) >>> 0) / 2 ** 32);
-  return [BigUint64Array.from({ length: count }, (_, i) => BigInt(i)), values];
+  let state = 1;
+  const next = () => (state = (Math.imul(state, 1664525) + 1013904223) >>> 0) / 2 ** 31 - 1;
+  return [BigUint64Array.from({ length: count }, (_, i) => BigInt(i)), Float32Array.from({ length: count * dimension }, next)];
 }
 
 test("arrays may be transferred right after the call", async () => {
@@ -254,7 +255,7 @@ test("null is what is not given", async (t) => {
   assert.deepEqual(await evaluate({ q: { a: 1 } }, { q: { a: 1 } }, ["mrr"], { missing: null, perQuery: null }), { mrr: 1 });
 });
 
-test("many ids and many answers", async (t) => {
+test("many ids, many answers and many hits", async (t) => {
   const engine = await opened(t);
   const documents = Array.from({ length: 3000 }, (_, i) => ({ id: `${i}`.padStart(4, "0"), text: `number ${i}` }));
   await engine.upsert(documents);
@@ -264,6 +265,10 @@ test("many ids and many answers", async (t) => {
   const texts = documents.slice(0, 1500).map(({ text }) => text);
   const answers = await engine.searchMany(texts, { k: 1, retrievers: ["lexical"] });
   assert.deepEqual(answers.map(({ hits: [hit] }) => hit.id), ids.slice(0, 1500));
+  const all = await engine.search("number", { k: 3000, retrievers: ["lexical"], explain: true });
+  assert.equal(new Set([...all].map(({ id }) => id)).size, 3000);
+  assert.deepEqual(all.hits.map(({ rank }) => rank), ids.map((_, at) => at + 1));
+  assert.deepEqual((await engine.searchMany(["number"], { k: 3000, retrievers: ["lexical"], explain: true }))[0], all);
   assert.equal(await engine.delete(ids.slice(0, 2500)), 2500);
   await engine.commit();
   assert.deepEqual(await engine.ids(), ids.slice(2500));

@@ -1,3 +1,4 @@
+import { Turn } from "./call";
 import * as native from "./native";
 
 export type { Chunk, Explanation, RunExplanation, Stats, UpsertReport, VerifyReport } from "./native";
@@ -15,6 +16,18 @@ export type Hit = Omit<native.Hit, "metadata"> & Metadata;
 
 /** A document as it is stored. */
 export type StoredDocument = Omit<native.StoredDocument, "metadata"> & Metadata;
+
+/** An answer as its callers see it; the event loop has its turn between slices of its hits. */
+export async function answerOf(found: native.Found): Promise<Answer> {
+  const { hits, rest } = found;
+  if (!rest) return new Answer(found);
+  const turn = new Turn();
+  for (let part; (part = rest.next()).length > 0; ) {
+    hits.push(...part);
+    if (turn.isOver) await turn.pass();
+  }
+  return new Answer(found);
+}
 
 /** A hit or a document with its metadata as an object. */
 export function named<T extends Pick<native.Hit, "metadata">>(found: T): Omit<T, "metadata"> & Metadata {

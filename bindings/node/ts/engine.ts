@@ -1,4 +1,4 @@
-import { Answer, Hit, named, Stats, StoredDocument, UpsertReport, VerifyReport } from "./answer";
+import { Answer, answerOf, Hit, named, Stats, StoredDocument, UpsertReport, VerifyReport } from "./answer";
 import { asked, call, CallOptions, now, pathOf, Turn, under, waiting } from "./call";
 import { Document, handOver } from "./documents";
 import { Embedder } from "./embedder";
@@ -113,7 +113,7 @@ export class Engine implements AsyncDisposable {
   async search(text: string, options: SearchOptions = {}): Promise<Answer> {
     expect("text", text, "string", false);
     const question = argumentsOf(options);
-    return new Answer(await call(options, (cancel) => this.#native.search(text, question, cancel)));
+    return answerOf(await call(options, (cancel) => this.#native.search(text, question, cancel)));
   }
 
   /** Answers many questions, on several threads. */
@@ -123,7 +123,7 @@ export class Engine implements AsyncDisposable {
     const work = (cancel?: native.Cancel) => withTexts(texts, (all) => this.#native.searchMany(all, question, cancel));
     const [found, answers, turn] = [await under(options, work), [] as Answer[], new Turn()];
     for (let next; (next = found.next()); ) {
-      answers.push(new Answer(next));
+      answers.push(await answerOf(next));
       if (turn.isOver) await turn.pass();
     }
     return answers;
