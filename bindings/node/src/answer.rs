@@ -8,8 +8,21 @@ use rag_core::{Metadata, Value, engine};
 
 use crate::convert::LARGEST_WHOLE;
 
+/// Hits that are converted at once, so that the event loop does not wait for thousands.
+const SLICE: usize = 200;
+
 type Single = Either4<bool, f64, BigInt, String>;
 type Field = Either<Single, Vec<Single>>;
+/// An object, or a list where a name would not become a field of an object: setting `__proto__` sets the prototype.
+type Fields = Either<BTreeMap<String, Field>, Vec<NamedField>>;
+
+/// A field of metadata.
+#[napi(object, object_from_js = false)]
+pub struct NamedField {
+    pub name: String,
+    #[napi(ts_type = "boolean | number | bigint | string | Array<boolean | number | bigint | string>")]
+    pub value: Field,
+}
 
 /// The place of a passage in its document.
 #[napi(object, object_from_js = false)]
@@ -66,8 +79,8 @@ pub struct Hit {
     /// Its place in the document.
     pub chunk: Chunk,
     /// Metadata of the document.
-    #[napi(ts_type = "Record<string, boolean | number | bigint | string | Array<boolean | number | bigint | string>>")]
-    pub metadata: BTreeMap<String, Field>,
+    #[napi(ts_type = "Record<string, NamedField['value']> | Array<NamedField>")]
+    pub metadata: Fields,
     /// How the hit came about, if asked for.
     pub explain: Option<Explanation>,
 }
@@ -75,8 +88,10 @@ pub struct Hit {
 /// The answer to a question.
 #[napi(object, object_from_js = false)]
 pub struct Found {
-    /// Best first; equal scores by the order of the runs, then by document id.
+    /// Best first; equal scores by the order of the runs, then by document id. The first of them.
     pub hits: Vec<Hit>,
+    /// The others, if there are more.
+    pub rest: Option<Hits>,
     /// The commit that the answer was made from.
     pub commit_seq: i64,
     /// Documents that the tenant and the filter let through.
@@ -85,6 +100,42 @@ pub struct Found {
     pub degraded: Vec<String>,
     /// How the dense run was found: "exact scan", "graph", …; absent when it was not asked for.
     pub plan: Option<&'static str>,
+}
+
+/// Hits, while they go.
+#[napi]
+pub struct Hits {
+    inner: std::vec::IntoIter<engine::Hit>,
+}
+
+#[napi]
+impl Hits {
+    /// The next ones; none after the last.
+    #[napi]
+    pub fn next(&mut self) -> Vec<Hit> {
+        self.inner.by_ref().take(SLICE).map(Hit::from).collect()
+    }
+}
+
+/// The answers to several questions, while they go: the event loop waits for one at most.
+#[napi]
+pub struct Answers {
+    inner: std::vec::IntoIter<engine::Answer>,
+}
+
+#[napi]
+impl Answers {
+    /// The next answer; nothing after the last.
+    #[napi]
+    pub fn next(&mut self) -> Option<Found> {
+        self.inner.next().map(Found::from)
+    }
+}
+
+impl From<Vec<engine::Answer>> for Answers {
+    fn from(answers: Vec<engine::Answer>) -> Self {
+        Answers { inner: answers.into_iter() }
+    }
 }
 
 /// A document as it is stored.
@@ -97,8 +148,8 @@ pub struct StoredDocument {
     /// Its text.
     pub text: String,
     /// Its metadata; what was nested has dotted names.
-    #[napi(ts_type = "Record<string, boolean | number | bigint | string | Array<boolean | number | bigint | string>>")]
-    pub metadata: BTreeMap<String, Field>,
+    #[napi(ts_type = "Record<string, NamedField['value']> | Array<NamedField>")]
+    pub metadata: Fields,
 }
 
 /// What an upsert did; staged until the next commit.
@@ -160,8 +211,10 @@ pub struct Stats {
 
 impl From<engine::Answer> for Found {
     fn from(answer: engine::Answer) -> Self {
+        let mut hits = Hits { inner: answer.hits.into_iter() };
         Found {
-            hits: answer.hits.into_iter().map(Hit::from).collect(),
+            hits: hits.next(),
+            rest: (hits.inner.len() > 0).then_some(hits),
             commit_seq: answer.commit_seq as i64,
             visible: answer.visible as i64,
             degraded: answer.degraded,
@@ -251,8 +304,12 @@ impl From<engine::Stats> for Stats {
     }
 }
 
-fn fields(metadata: Metadata) -> BTreeMap<String, Field> {
-    metadata.into_iter().map(|(name, value)| (name, field(value))).collect()
+fn fields(metadata: Metadata) -> Fields {
+    if metadata.contains_key("__proto__") {
+        let named = metadata.into_iter().map(|(name, value)| NamedField { name, value: field(value) });
+        return Either::B(named.collect());
+    }
+    Either::A(metadata.into_iter().map(|(name, value)| (name, field(value))).collect())
 }
 
 fn field(value: Value) -> Field {

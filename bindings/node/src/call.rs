@@ -91,6 +91,12 @@ impl Cancel {
     pub fn cancel(&self) {
         self.inner.cancel();
     }
+
+    /// Fails once the deadline has passed, or the call was stopped.
+    #[napi]
+    pub fn check(&self, env: &Env) -> napi::Result<()> {
+        self.inner.check().map_err(|error| raise(env, &error))
+    }
 }
 
 /// What a call looks at while it works.

@@ -1,13 +1,16 @@
 //! What JavaScript hands in: counts, scopes, documents with their metadata.
 
 use napi::bindgen_prelude::*;
-use napi::{KeyCollectionMode, KeyConversion, KeyFilter, ValueType};
+use napi::{JsString, KeyCollectionMode, KeyConversion, KeyFilter, ValueType};
 use rag_core::{Document, Metadata, Scope, Value};
 
 use crate::errors::{invalid, raise};
 
 /// Names of the fields of a document.
 const FIELDS: [&str; 4] = ["id", "title", "text", "metadata"];
+
+/// Objects within objects that metadata may have. Without a bound, one that contains itself would never end.
+const DEPTH: usize = 32;
 
 /// Up to here every whole number is a number of its own in JavaScript.
 pub(crate) const LARGEST_WHOLE: f64 = 9_007_199_254_740_991.0;
@@ -41,7 +44,7 @@ pub(crate) fn document(env: &Env, item: Unknown<'_>, position: usize) -> Result<
         let value: Unknown<'_> = item.get_named_property(name)?;
         match value.get_type()? {
             ValueType::Undefined | ValueType::Null => Ok(None),
-            ValueType::String => String::from_unknown(value).map(Some),
+            ValueType::String => at.text(&format!("`{name}`"), value).map(Some),
             _ => Err(at.wrong(&format!("`{name}` is a {}; give a string", kind(value)?))),
         }
     };
@@ -58,7 +61,7 @@ pub(crate) fn document(env: &Env, item: Unknown<'_>, position: usize) -> Result<
     match metadata.get_type()? {
         ValueType::Undefined | ValueType::Null => {}
         ValueType::Object if is_plain(metadata)? => {
-            at.fill(&mut document.metadata, "", Object::from_unknown(metadata)?)?;
+            at.fill(&mut document.metadata, "", Object::from_unknown(metadata)?, 0)?;
         }
         _ => return Err(at.wrong(&format!("`metadata` is a {}; give an object", kind(metadata)?))),
     }
@@ -77,42 +80,67 @@ impl At<'_> {
         invalid(self.env, format!("document {}: {what}", self.position))
     }
 
-    fn fill(self, metadata: &mut Metadata, prefix: &str, object: Object<'_>) -> Result<()> {
-        for key in names(&object)? {
-            let value: Unknown<'_> = object.get_named_property(&key)?;
-            self.put(metadata, format!("{prefix}{key}"), value)?;
+    /// A string whose UTF-16 is well formed. Converting would put U+FFFD for half a surrogate pair, and make different ids
+    /// the same.
+    fn text(self, what: &str, value: Unknown<'_>) -> Result<String> {
+        let text = String::from_unknown(value)?;
+        if text.contains(char::REPLACEMENT_CHARACTER) {
+            let units = JsString::from_unknown(value)?.into_utf16()?;
+            if char::decode_utf16(units.as_slice().iter().copied()).any(|unit| unit.is_err()) {
+                return Err(self.wrong(&format!("{what} is not well formed; it has half of a surrogate pair")));
+            }
+        }
+        Ok(text)
+    }
+
+    fn fill(self, metadata: &mut Metadata, prefix: &str, object: Object<'_>, depth: usize) -> Result<()> {
+        let keys = keys(&object)?;
+        for index in 0..keys.get_array_length()? {
+            let key: Unknown<'_> = keys.get_element(index)?;
+            let name = self.text(&format!("a name in metadata `{prefix}…`"), key)?;
+            let value: Unknown<'_> = object.get_property(key)?;
+            self.put(metadata, format!("{prefix}{name}"), value, depth)?;
         }
         Ok(())
     }
 
     /// `undefined` and `null` leave the field out; an object gives fields with dotted names.
-    fn put(self, metadata: &mut Metadata, name: String, value: Unknown<'_>) -> Result<()> {
+    fn put(self, metadata: &mut Metadata, name: String, value: Unknown<'_>, depth: usize) -> Result<()> {
         match value.get_type()? {
             ValueType::Undefined | ValueType::Null => {}
             ValueType::Object if is_plain(value)? => {
-                self.fill(metadata, &format!("{name}."), Object::from_unknown(value)?)?;
+                if depth == DEPTH {
+                    let message =
+                        format!("metadata `{name}` is more than {DEPTH} objects deep; give fewer, or dotted names");
+                    return Err(self.wrong(&message));
+                }
+                self.fill(metadata, &format!("{name}."), Object::from_unknown(value)?, depth + 1)?;
+            }
+            ValueType::Object if value.is_array()? => {
+                let items = Array::from_unknown(value)?;
+                let item = |index| self.single(&name, items.get_element(index)?);
+                let values = (0..items.len()).map(item).collect::<Result<_>>()?;
+                metadata.insert(name, Value::List(values));
             }
             _ => {
-                let value = self.value(&name, value)?;
+                let value = self.single(&name, value)?;
                 metadata.insert(name, value);
             }
         }
         Ok(())
     }
 
-    fn value(self, name: &str, value: Unknown<'_>) -> Result<Value> {
+    fn single(self, name: &str, value: Unknown<'_>) -> Result<Value> {
         match value.get_type()? {
             ValueType::Boolean => bool::from_unknown(value).map(Value::Bool),
-            ValueType::String => String::from_unknown(value).map(Value::Text),
+            ValueType::String => self.text(&format!("metadata `{name}`"), value).map(Value::Text),
             ValueType::Number => f64::from_unknown(value).map(number),
             ValueType::BigInt => match BigInt::from_unknown(value)?.get_i64() {
                 (whole, true) => Ok(Value::Int(whole)),
                 _ => Err(self.wrong(&format!("metadata `{name}` is beyond 64 bits; give it as a string"))),
             },
             ValueType::Object if value.is_array()? => {
-                let items = Array::from_unknown(value)?;
-                let item = |index| self.value(name, items.get_element(index)?);
-                (0..items.len()).map(item).collect::<Result<_>>().map(Value::List)
+                Err(self.wrong(&format!("metadata `{name}` has a list in a list; give one list")))
             }
             ValueType::Object if value.is_date()? => {
                 let date = Object::from_unknown(value)?;
@@ -137,9 +165,14 @@ fn number(value: f64) -> Value {
 
 /// The names of an object's own fields.
 fn names(object: &Object<'_>) -> Result<Vec<String>> {
+    let keys = keys(object)?;
+    (0..keys.get_array_length()?).map(|index| keys.get_element(index)).collect()
+}
+
+/// As [`names`], as JavaScript has them.
+fn keys<'env>(object: &Object<'env>) -> Result<Object<'env>> {
     let (own, conversion) = (KeyCollectionMode::OwnOnly, KeyConversion::NumbersToStrings);
-    let names = object.get_all_property_names(own, KeyFilter::SkipSymbols, conversion)?;
-    (0..names.get_array_length()?).map(|index| names.get_element(index)).collect()
+    object.get_all_property_names(own, KeyFilter::SkipSymbols, conversion)
 }
 
 /// Whether it is an object as `{}` writes it: everything that it has are its fields.

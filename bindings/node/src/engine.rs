@@ -10,12 +10,13 @@ use rag_core::engine::{Mode, SearchRequest};
 use rag_core::{Filter, Scope};
 use rag_runtime::{K, Model};
 
-use crate::answer::{Found, Hit, Stats, StoredDocument, UpsertReport, VerifyReport};
+use crate::answer::{Answers, Found, Hit, Stats, StoredDocument, UpsertReport, VerifyReport};
 use crate::batch::Batch;
 use crate::call::{Cancel, Pooled, apart, pooled, token};
 use crate::convert::{optional, scope};
 use crate::embedder::Embedder;
 use crate::errors::{invalid, raise};
+use crate::texts::Texts;
 
 /// A retrieval engine over one data folder.
 #[napi]
@@ -91,8 +92,8 @@ impl Engine {
     }
 
     #[napi(ts_return_type = "Promise<number>")]
-    pub fn delete<'env>(&self, env: &'env Env, ids: Vec<String>, tenant: Option<String>) -> Result<Object<'env>> {
-        let (call, scope) = (self.call(env)?, scope(env, tenant.as_deref())?);
+    pub fn delete<'env>(&self, env: &'env Env, ids: &mut Texts, tenant: Option<String>) -> Result<Object<'env>> {
+        let (call, scope, ids) = (self.call(env)?, scope(env, tenant.as_deref())?, ids.take());
         apart(env, move || {
             let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
             call.engine.delete(&scope, &ids).map(|deleted| deleted as i64)
@@ -131,15 +132,15 @@ impl Engine {
         Ok(promise)
     }
 
-    #[napi(ts_return_type = "Promise<Array<Found>>")]
+    #[napi(ts_return_type = "Promise<Answers>")]
     pub fn search_many<'env>(
         &self,
         env: &'env Env,
-        texts: Vec<String>,
+        texts: &mut Texts,
         arguments: SearchArguments<'_>,
         cancel: Option<&Cancel>,
     ) -> Result<Object<'env>> {
-        let call = self.call(env)?;
+        let (call, texts) = (self.call(env)?, texts.take());
         let (scope, one) = request(env, String::new(), arguments, cancel)?;
         apart(env, move || {
             let requests = texts.iter().map(|text| {
@@ -148,7 +149,7 @@ impl Engine {
                 request
             });
             let found = call.engine.search_many(&scope, &requests.collect::<Vec<_>>())?;
-            Ok(found.into_iter().map(Found::from).collect::<Vec<_>>())
+            Ok(Answers::from(found))
         })
     }
 
@@ -177,7 +178,7 @@ impl Engine {
         Ok(pooled(move || Ok(call.engine.get(&scope, &id)?.map(StoredDocument::from))))
     }
 
-    #[napi(ts_return_type = "Promise<Array<string>>")]
+    #[napi(ts_return_type = "Promise<Texts>")]
     pub fn ids<'env>(
         &self,
         env: &'env Env,
@@ -189,7 +190,7 @@ impl Engine {
         let (call, scope) = (self.call(env)?, scope(env, tenant.as_deref())?);
         let filter = filter.map(|json| parsed(env, &json)).transpose()?;
         let limit = optional(env, "limit", limit)?.unwrap_or(usize::MAX);
-        apart(env, move || call.engine.ids(&scope, filter.as_ref(), after.as_deref(), limit))
+        apart(env, move || call.engine.ids(&scope, filter.as_ref(), after.as_deref(), limit).map(Texts::from))
     }
 
     #[napi(ts_return_type = "Promise<Stats>")]

@@ -4,7 +4,8 @@ use napi::bindgen_prelude::*;
 use napi_derive::napi;
 use rag_core::ErrorKind;
 
-/// The error of JavaScript: the message, the kind as `code`, and the named facts as `context`.
+/// The error of JavaScript: the message, the kind as `code`, and the named facts as `context`. It has
+/// `ofEngine`, so that it is told from errors of the caller's own code, which may have a `code` as well.
 pub(crate) fn raise(env: &Env, error: &rag_core::Error) -> Error {
     let build = || {
         let mut raised = env.create_error(Error::from_reason(error.to_string()))?;
@@ -14,6 +15,7 @@ pub(crate) fn raise(env: &Env, error: &rag_core::Error) -> Error {
         }
         raised.set("code", error.kind().as_str())?;
         raised.set("context", context)?;
+        raised.set("ofEngine", true)?;
         Ok(Error::from(raised.to_unknown()))
     };
     build().unwrap_or_else(|failure: Error| failure)

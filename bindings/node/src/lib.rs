@@ -14,4 +14,5 @@ mod embedder;
 mod engine;
 mod errors;
 mod runs;
+mod texts;
 mod vectors;

@@ -64,6 +64,37 @@ test("aborting ends the wait for an iterator that never comes", async (t) => {
   assert.ok(closed);
 });
 
+test("the deadline ends the wait for an iterator too", async (t) => {
+  const engine = await opened(t);
+  let closed = 0;
+  const close = async () => ((closed += 1), { done: true, value: undefined });
+  const stuck = (given) => ({
+    [Symbol.asyncIterator]: () => ({
+      next: async () => (given-- > 0 ? { done: false, value: { id: `${given}`, text: "x" } } : new Promise(() => {})),
+      return: close,
+    }),
+  });
+  const late = { name: "RagError", code: "deadline_exceeded", message: "the deadline of the call passed" };
+  for (const rest of [{}, { signal: new AbortController().signal }]) {
+    const begin = performance.now();
+    await assert.rejects(engine.upsert(stuck(3), { timeoutMs: 50, ...rest }), late);
+    const took = performance.now() - begin;
+    assert.ok(took >= 49 && took < 2000, `after ${took} ms`);
+  }
+  // It is for the whole call: an iterator that always has more does not begin it anew.
+  async function* endless() {
+    try {
+      for (let i = 0; ; i += 1) yield (await sleep(1), { id: `${i}`, text: "x" });
+    } finally {
+      closed += 1;
+    }
+  }
+  await assert.rejects(engine.upsert(endless(), { timeoutMs: 100 }), { code: "deadline_exceeded" });
+  await sleep(20); // until its own wait is over
+  assert.equal(closed, 3);
+  assert.equal((await engine.upsert(new Set(many(3)), { timeoutMs: 2 ** 40 })).added, 3);
+});
+
 test("what an iterator gave before the abort stays staged", async (t) => {
   const engine = await opened(t);
   const stop = new AbortController();

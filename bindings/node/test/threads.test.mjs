@@ -6,7 +6,7 @@ import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Worker } from "node:worker_threads";
 
-import { Engine } from "rag-core";
+import { Engine, VectorIndex } from "rag-core";
 
 import { folder, ROOT, run } from "./support.mjs";
 
@@ -72,7 +72,19 @@ test("the process may end in the middle of calls", (t) => {
   run(process.execPath, ["-e", program], { cwd: ROOT });
 });
 
-test("the event loop stays free while documents are indexed", async (t) => {
+/** Longest time that the event loop was away while `work` went on, in milliseconds. */
+async function longest(work) {
+  const delay = monitorEventLoopDelay({ resolution: 2 });
+  delay.enable();
+  await work();
+  await sleep(10); // what comes last is seen at the next tick
+  delay.disable();
+  return delay.max / 1e6;
+}
+
+// The bound is on the longest single delay of each call, less the longest of an idle second on the same machine: that much is
+// the machine's. A delay that the machine adds once does not come three times, so a call has three attempts.
+test("the event loop is never away for 20 ms", async (t) => {
   let engine;
   t.after(() => engine?.close());
   engine = await Engine.open(join(folder(t), "data"));
@@ -82,17 +94,27 @@ test("the event loop stays free while documents are indexed", async (t) => {
     text: `${i} ${words}`,
     metadata: { number: i, name: `n${i}`, tags: ["a", "b"], nested: { field: i / 2 } },
   }));
-  const resolution = 2;
-  const delay = monitorEventLoopDelay({ resolution });
-  delay.enable();
-  await engine.upsert(documents);
-  await engine.upsert(documents.values());
-  await engine.commit();
-  await engine.search("word7", { k: 100 });
-  delay.disable();
-  const lag = delay.percentile(99) / 1e6 - resolution;
-  t.diagnostic(`99 of 100 turns of the event loop were late by ${lag.toFixed(1)} ms or less, the last by ${(delay.max / 1e6).toFixed(1)} ms`);
-  assert.ok(lag < 20, `late by ${lag} ms`);
+  const ids = Array.from({ length: 200_000 }, (_, i) => `none-${i}`);
+  const questions = Array.from({ length: 300 }, (_, i) => `word${i}`);
+  const [keys, vectors] = [BigUint64Array.from({ length: 40_000 }, (_, i) => BigInt(i)), new Float32Array(40_000 * 256).fill(1)];
+  const index = new VectorIndex(256);
+  const calls = {
+    "upsert of an array": () => engine.upsert(documents),
+    "upsert of an iterator": () => engine.upsert(documents.values()),
+    commit: () => engine.commit(),
+    "search for 5000": () => engine.search("word7", { k: 5000, explain: true }),
+    "searchMany for 300 × 50": () => engine.searchMany(questions, { k: 50, retrievers: ["lexical"] }),
+    ids: () => engine.ids(),
+    "delete of 200,000 ids": () => engine.delete(ids),
+    "add of 40 MB": () => index.add(keys, vectors),
+  };
+  const idle = await longest(() => sleep(1000));
+  for (const [name, work] of Object.entries(calls)) {
+    const late = [];
+    while (late.length < 3 && !(late.at(-1) < 20)) late.push((await longest(work)) - idle);
+    t.diagnostic(`${name}: ${late.map((ms) => ms.toFixed(1)).join(", then ")} ms more than the ${idle.toFixed(1)} ms of idling`);
+    assert.ok(late.at(-1) < 20, `${name}: away for ${late} ms`);
+  }
 });
 
 test("memory stays flat over opening, closing and searching", () => {

@@ -1,8 +1,8 @@
 import { Turn } from "./call";
-import { invalid } from "./errors";
+import { invalid, ofEngine } from "./errors";
 import * as native from "./native";
 
-/** A metadata value as it is handed in. Dates are stored as RFC 3339, nested objects with dotted names. */
+/** A metadata value as it is handed in. Dates are stored as RFC 3339, nested objects with dotted names, at most 32 deep. */
 export type MetadataInput =
   | boolean
   | number
@@ -11,7 +11,7 @@ export type MetadataInput =
   | Date
   | null
   | undefined
-  | readonly MetadataInput[]
+  | readonly (boolean | number | bigint | string | Date)[]
   | { readonly [name: string]: MetadataInput };
 
 /** A document as it is handed in. */
@@ -37,7 +37,7 @@ export async function handOver(documents: unknown, stage: Stage, signal?: AbortS
   const batch = new native.Batch();
   const turn = new Turn();
   if (Array.isArray(documents)) {
-    for (let next = 0; (next = batch.extend(documents, next)) < documents.length; ) {
+    for (let next = 0; (next = converted(() => batch.extend(documents, next))) < documents.length; ) {
       await turn.pass();
       signal?.throwIfAborted();
     }
@@ -45,11 +45,20 @@ export async function handOver(documents: unknown, stage: Stage, signal?: AbortS
   }
   const reports: native.UpsertReport[] = [];
   for await (const document of abortable(iterable(documents), signal)) {
-    if (batch.push(document)) reports.push(await stage(batch));
+    if (converted(() => batch.push(document))) reports.push(await stage(batch));
     else if (turn.isOver) await turn.pass();
   }
   if (reports.length === 0 || !batch.isEmpty) reports.push(await stage(batch));
   return reports.reduce(sum);
+}
+
+/** Converts documents. What their getters throw stays as it is, whatever it looks like. */
+function converted<T>(work: () => T): T {
+  try {
+    return work();
+  } catch (error) {
+    throw ofEngine(error);
+  }
 }
 
 function iterable(documents: unknown): Iterable<unknown> | AsyncIterable<unknown> {
@@ -64,6 +73,7 @@ function iterable(documents: unknown): Iterable<unknown> | AsyncIterable<unknown
 async function* abortable(items: Iterable<unknown> | AsyncIterable<unknown>, signal?: AbortSignal): AsyncGenerator<unknown> {
   if (!signal) return yield* items;
   const iterator = Symbol.asyncIterator in items ? items[Symbol.asyncIterator]() : items[Symbol.iterator]();
+  const next = async () => iterator.next();
   let fail: (reason: unknown) => void = () => {};
   const abort = () => fail(signal.reason);
   signal.addEventListener("abort", abort);
@@ -73,7 +83,7 @@ async function* abortable(items: Iterable<unknown> | AsyncIterable<unknown>, sig
       signal.throwIfAborted();
       const step = await new Promise<IteratorResult<unknown>>((resolve, reject) => {
         fail = reject;
-        Promise.resolve(iterator.next()).then(resolve, (error: unknown) => {
+        next().then(resolve, (error: unknown) => {
           isOver = true;
           reject(error);
         });

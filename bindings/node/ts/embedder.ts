@@ -1,30 +1,28 @@
-import { call, CallOptions, now, pathOf, Turn } from "./call";
-import { expectAll, expectStrings } from "./errors";
+import { asked, call, CallOptions, now, pathOf, Turn, under } from "./call";
+import { expectAll, expectStrings, given } from "./errors";
 import * as native from "./native";
-
-/** Texts, and characters of texts, that are embedded between two reports of progress. */
-const STEP = { texts: 1024, characters: 1 << 20 };
+import { step } from "./texts";
 
 /** How a model is loaded. What is not given is as the model's own files say. */
 export interface LoadOptions {
   /** Where it computes: "cpu", "cuda", "cuda:1" or "metal". */
-  device?: string | undefined;
+  device?: string | null | undefined;
   /** Text put before every query. */
-  queryPrompt?: string | undefined;
+  queryPrompt?: string | null | undefined;
   /** Text put before every document. */
-  documentPrompt?: string | undefined;
+  documentPrompt?: string | null | undefined;
   /** Most tokens of a text, special tokens included. */
-  maxTokens?: number | undefined;
+  maxTokens?: number | null | undefined;
 }
 
 /** How texts are embedded. */
 export interface EncodeOptions extends CallOptions {
   /** Some models put different words before the two; "document" unless told. */
-  kind?: "document" | "query" | undefined;
+  kind?: "document" | "query" | null | undefined;
   /** About how many tokens go through the model at once, where it computes in batches. */
-  batchTokens?: number | undefined;
+  batchTokens?: number | null | undefined;
   /** Told from time to time how many of the texts are done. */
-  onProgress?: ((done: number, total: number) => void) | undefined;
+  onProgress?: ((done: number, total: number) => void) | null | undefined;
 }
 
 /** Vectors of texts. */
@@ -50,9 +48,11 @@ export class Embedder {
    * Loads a model, offline: a sentence-transformers folder (config.json, tokenizer.json, model.safetensors) or a static model
    * file; without a path, the bundled model.
    */
-  static async load(path?: string | URL, options: LoadOptions = {}): Promise<Embedder> {
+  static async load(path?: string | URL | null, options: LoadOptions = {}): Promise<Embedder> {
     expectAll(options, { device: "string", queryPrompt: "string", documentPrompt: "string", maxTokens: "number" });
-    return new Embedder(await call({}, () => native.Embedder.load(pathOf(path), options as native.LoadArguments)));
+    const { device, queryPrompt, documentPrompt, maxTokens } = options;
+    const how = given({ device, queryPrompt, documentPrompt, maxTokens }) as native.LoadArguments;
+    return new Embedder(await call({}, () => native.Embedder.load(pathOf(path), how)));
   }
 
   /** Embeds texts. */
@@ -61,11 +61,11 @@ export class Embedder {
     expectAll(options, { kind: "string", batchTokens: "number", onProgress: "function" });
     const { kind, batchTokens, onProgress } = options;
     const { dimension } = this;
-    return call(options, async (cancel) => {
+    return under(options, async (cancel) => {
       const [parts, turn] = [[] as Float32Array[], new Turn()];
       for (let done = 0; done === 0 || done < texts.length; ) {
         const part = step(texts, done);
-        parts.push(await this.native.encode(part, kind, batchTokens, cancel));
+        parts.push(await asked(() => this.native.encode(part, kind, batchTokens, cancel)));
         done += part.length;
         onProgress?.(done, texts.length);
         if (part.length === 0) break;
@@ -95,13 +95,4 @@ export class Embedder {
   get name(): string {
     return now(() => this.native.name);
   }
-}
-
-/** Texts from position `start` on, few enough to be converted at once. */
-function step(texts: readonly string[], start: number): string[] {
-  let [end, characters] = [start, 0];
-  while (end < texts.length && end - start < STEP.texts && characters < STEP.characters) {
-    characters += texts[end++]?.length ?? 0;
-  }
-  return texts.slice(start, end);
 }

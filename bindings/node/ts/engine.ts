@@ -1,10 +1,11 @@
-import { Answer, Hit, Stats, StoredDocument, UpsertReport, VerifyReport } from "./answer";
-import { call, CallOptions, now, pathOf } from "./call";
+import { Answer, answerOf, Hit, named, Stats, StoredDocument, UpsertReport, VerifyReport } from "./answer";
+import { asked, call, CallOptions, now, pathOf, Turn, under, waiting } from "./call";
 import { Document, handOver } from "./documents";
 import { Embedder } from "./embedder";
-import { expect, expectAll, expectStrings } from "./errors";
+import { expect, expectAll, expectStrings, given } from "./errors";
 import { Filter, jsonOf } from "./filter";
 import * as native from "./native";
+import { textsOf, withTexts } from "./texts";
 
 /** How a folder is opened. */
 export interface OpenOptions {
@@ -12,48 +13,48 @@ export interface OpenOptions {
    * The path of a sentence-transformers folder or static model file, or an Embedder; unless told, what the configuration
    * names, else the bundled model.
    */
-  model?: string | URL | Embedder | undefined;
+  model?: string | URL | Embedder | null | undefined;
   /**
    * A TOML file with settings. The variable RAG_CONFIG may name one as well, and variables such as
    * RAG__ENGINE__FUSION__DEPTH win over both.
    */
-  config?: string | URL | undefined;
+  config?: string | URL | null | undefined;
 }
 
 /** Whose documents a call is about. */
 export interface TenantOptions {
   /** "default" unless told. */
-  tenant?: string | undefined;
+  tenant?: string | null | undefined;
 }
 
 /** Which ids are wanted. */
 export interface IdsOptions extends TenantOptions {
   /** Only of documents that match; an object, or its JSON. */
-  filter?: Filter | string | undefined;
+  filter?: Filter | string | null | undefined;
   /** Only ids after this one, such as the last one of the page before. */
-  after?: string | undefined;
+  after?: string | null | undefined;
   /** At most so many; all unless told. */
-  limit?: number | undefined;
+  limit?: number | null | undefined;
 }
 
 /** What can be asked of several questions at once. */
 export interface QuestionOptions extends CallOptions, TenantOptions {
   /** Hits wanted, 1 to 10,000; 10 unless told. */
-  k?: number | undefined;
+  k?: number | null | undefined;
   /** Only documents that match; an object, or its JSON. */
-  filter?: Filter | string | undefined;
+  filter?: Filter | string | null | undefined;
   /** Which retrievers answer; both, fused, unless told. */
-  retrievers?: readonly ("dense" | "lexical")[] | undefined;
+  retrievers?: readonly ("dense" | "lexical")[] | null | undefined;
   /** Whether each hit tells how it came about. */
-  explain?: boolean | undefined;
+  explain?: boolean | null | undefined;
   /** Read the question as query syntax: title:word, "a phrase", +must, -not. */
-  syntax?: boolean | undefined;
+  syntax?: boolean | null | undefined;
 }
 
 /** What can be asked of a question. */
 export interface SearchOptions extends QuestionOptions {
   /** The vector of the question, if there is one already. */
-  vector?: Float32Array | undefined;
+  vector?: Float32Array | null | undefined;
 }
 
 /**
@@ -83,18 +84,19 @@ export class Engine implements AsyncDisposable {
     documents: Iterable<Document> | AsyncIterable<Document>,
     options: CallOptions & TenantOptions = {},
   ): Promise<UpsertReport> {
-    const { signal, tenant } = options;
+    const { tenant } = options;
     expect("tenant", tenant, "string");
-    return call(options, (cancel) =>
-      handOver(documents, (batch) => this.#native.upsert(batch, tenant, cancel), signal),
-    );
+    return under(options, (cancel) => {
+      const stage = (batch: native.Batch) => asked(() => this.#native.upsert(batch, tenant, cancel));
+      return waiting(options, cancel, (signal) => handOver(documents, stage, signal));
+    });
   }
 
   /** Stages deletions; gives the number of documents that were there. Ids that are not there are fine. */
   async delete(ids: readonly string[], { tenant }: TenantOptions = {}): Promise<number> {
     expectStrings("ids", ids);
     expect("tenant", tenant, "string");
-    return call({}, () => this.#native.delete(ids, tenant));
+    return withTexts(ids, (texts) => this.#native.delete(texts, tenant));
   }
 
   /** Makes everything staged durable, then visible; gives the number of the commit. */
@@ -110,16 +112,21 @@ export class Engine implements AsyncDisposable {
   /** Answers a question from the last commit. The text may be empty with a vector. */
   async search(text: string, options: SearchOptions = {}): Promise<Answer> {
     expect("text", text, "string", false);
-    const asked = argumentsOf(options);
-    return new Answer(await call(options, (cancel) => this.#native.search(text, asked, cancel)));
+    const question = argumentsOf(options);
+    return answerOf(await call(options, (cancel) => this.#native.search(text, question, cancel)));
   }
 
   /** Answers many questions, on several threads. */
   async searchMany(texts: readonly string[], options: QuestionOptions = {}): Promise<Answer[]> {
     expectStrings("texts", texts);
-    const asked = argumentsOf(options);
-    const found = await call(options, (cancel) => this.#native.searchMany(texts, asked, cancel));
-    return found.map((one) => new Answer(one));
+    const question = argumentsOf(options);
+    const work = (cancel?: native.Cancel) => withTexts(texts, (all) => this.#native.searchMany(all, question, cancel));
+    const [found, answers, turn] = [await under(options, work), [] as Answer[], new Turn()];
+    for (let next; (next = found.next()); ) {
+      answers.push(await answerOf(next));
+      if (turn.isOver) await turn.pass();
+    }
+    return answers;
   }
 
   /**
@@ -129,22 +136,25 @@ export class Engine implements AsyncDisposable {
   async explain(text: string, id: string, options: SearchOptions = {}): Promise<Hit | null> {
     expect("text", text, "string", false);
     expect("id", id, "string", false);
-    const asked = argumentsOf(options);
-    return (await call(options, (cancel) => this.#native.explain(text, id, asked, cancel))) ?? null;
+    const question = argumentsOf(options);
+    const hit = await call(options, (cancel) => this.#native.explain(text, id, question, cancel));
+    return hit ? named(hit) : null;
   }
 
   /** A stored document; null when there is none of that id. */
   async get(id: string, { tenant }: TenantOptions = {}): Promise<StoredDocument | null> {
     expect("id", id, "string", false);
     expect("tenant", tenant, "string");
-    return call({}, () => this.#native.get(id, tenant));
+    const stored = await call({}, () => this.#native.get(id, tenant));
+    return stored && named(stored);
   }
 
   /** Ids of the documents of the last commit that match, ascending. */
   async ids(options: IdsOptions = {}): Promise<string[]> {
     expectAll(options, { after: "string", limit: "number", tenant: "string" });
     const { filter, after, limit, tenant } = options;
-    return call({}, () => this.#native.ids(textOf(filter), after, limit, tenant));
+    const json = textOf(filter);
+    return textsOf(await call({}, () => this.#native.ids(json, after, limit, tenant)));
   }
 
   /** Numbers about the engine. */
@@ -190,9 +200,11 @@ function argumentsOf(options: SearchOptions): native.SearchArguments {
   expectAll(options, QUESTION);
   const { k, filter, retrievers, explain, tenant, vector, syntax } = options;
   if (retrievers != null) expectStrings("retrievers", retrievers);
-  return { k, filter: textOf(filter), retrievers, explain, tenant, vector, syntax } as native.SearchArguments;
+  return given({ k, filter: textOf(filter), retrievers, explain, tenant, vector, syntax }) as native.SearchArguments;
 }
 
-function textOf(filter: Filter | string | undefined): string | undefined {
-  return filter == null || typeof filter === "string" ? (filter ?? undefined) : jsonOf(filter);
+function textOf(filter: Filter | string | null | undefined): string | undefined {
+  if (typeof filter !== "string") return filter == null ? undefined : jsonOf(filter);
+  expect("filter", filter, "string");
+  return filter;
 }

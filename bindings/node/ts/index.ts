@@ -1,4 +1,15 @@
-export * from "./answer";
+export { Answer } from "./answer";
+export type {
+  Chunk,
+  Explanation,
+  Hit,
+  MetadataValue,
+  RunExplanation,
+  Stats,
+  StoredDocument,
+  UpsertReport,
+  VerifyReport,
+} from "./answer";
 export type { CallOptions } from "./call";
 export type { Document, MetadataInput } from "./documents";
 export { Embedder } from "./embedder";

@@ -1,4 +1,4 @@
-import { call, Turn } from "./call";
+import { asked, now, Turn } from "./call";
 import { expectAll, expectStrings, invalid } from "./errors";
 import * as native from "./native";
 
@@ -14,13 +14,13 @@ export interface FuseOptions {
    * "rrf", reciprocal rank fusion: the sum of weight / (k + rank), the default; or "convex": the sum of weight · normalised
    * score.
    */
-  method?: "rrf" | "convex" | undefined;
+  method?: "rrf" | "convex" | null | undefined;
   /** The constant of "rrf"; 60 unless told. */
-  k?: number | undefined;
+  k?: number | null | undefined;
   /** One for each run; 1 each unless told. */
-  weights?: readonly number[] | undefined;
+  weights?: readonly number[] | null | undefined;
   /** Of "convex"; "min_max" unless told. */
-  normalization?: "min_max" | "z_score" | "dbsf" | "none" | undefined;
+  normalization?: "min_max" | "z_score" | "dbsf" | "none" | null | undefined;
 }
 
 /** How a run is measured. */
@@ -29,7 +29,7 @@ export interface EvaluateOptions {
    * What a judged query without an answer counts: "zero", the default, as published figures have it, or "skip", as trec_eval
    * does by default.
    */
-  missing?: "zero" | "skip" | undefined;
+  missing?: "zero" | "skip" | null | undefined;
 }
 
 /**
@@ -40,25 +40,23 @@ export interface EvaluateOptions {
 export async function fuse(runs: readonly ByQuery[], options: FuseOptions = {}): Promise<Map<string, Map<string, number>>> {
   if (!Array.isArray(runs)) throw invalid(`\`runs\` is of type ${typeof runs}; give an array of runs`);
   expectAll(options, { method: "string", k: "number", weights: Array, normalization: "string" });
-  return call({}, async () => {
-    const [given, turn] = [new native.Runs(), new Turn()];
-    for (const run of runs as readonly ByQuery[]) {
-      given.begin();
-      for (const [query, documents, scores] of queriesOf("a run", run)) {
-        given.put(query, documents, scores);
-        if (turn.isOver) await turn.pass();
-      }
-    }
-    const { method, k, weights, normalization } = options;
-    const fused = await given.fuse(method, k, weights && [...weights], normalization);
-    const answer = new Map<string, Map<string, number>>();
-    for (let next; (next = fused.next()); ) {
-      const { documents, scores } = next;
-      answer.set(next.query, new Map(documents.map((document, at) => [document, scores[at] as number])));
+  const [given, turn] = [new native.Runs(), new Turn()];
+  for (const run of runs as readonly ByQuery[]) {
+    given.begin();
+    for (const [query, documents, scores] of queriesOf("a run", run)) {
+      now(() => given.put(query, documents, scores));
       if (turn.isOver) await turn.pass();
     }
-    return answer;
-  });
+  }
+  const { method, k, weights, normalization } = options;
+  const fused = await asked(() => given.fuse(method, k, weights && [...weights], normalization));
+  const answer = new Map<string, Map<string, number>>();
+  for (let next; (next = fused.next()); ) {
+    const { documents, scores } = next;
+    answer.set(next.query, new Map(documents.map((document, at) => [document, scores[at] as number])));
+    if (turn.isOver) await turn.pass();
+  }
+  return answer;
 }
 
 /**
@@ -82,29 +80,29 @@ export async function evaluate(
   qrels: ByQuery,
   run: ByQuery,
   metrics: readonly string[],
-  { perQuery = false, missing }: EvaluateOptions & { perQuery?: boolean | undefined } = {},
+  { perQuery, missing }: EvaluateOptions & { perQuery?: boolean | undefined } = {},
 ): Promise<Map<string, Record<string, number>> | Record<string, number>> {
   expectStrings("metrics", metrics);
-  return call({}, async () => {
-    const [given, turn] = [new native.Evaluation(), new Turn()];
-    for (const [query, documents, grades] of queriesOf("`qrels`", qrels)) {
-      given.judge(query, documents, grades);
-      if (turn.isOver) await turn.pass();
-    }
-    for (const [query, documents, scores] of queriesOf("`run`", run)) {
-      given.put(query, documents, scores);
-      if (turn.isOver) await turn.pass();
-    }
-    const { means, queries } = await given.measure([...metrics], perQuery, missing);
-    const named = (values: number[]) => Object.fromEntries(metrics.map((name, at) => [name, values[at] as number]));
-    return perQuery ? new Map(queries.map(({ query, values }) => [query, named(values)])) : named(means);
-  });
+  const [given, turn] = [new native.Evaluation(), new Turn()];
+  for (const [query, documents, grades] of queriesOf("`qrels`", qrels)) {
+    now(() => given.judge(query, documents, grades));
+    if (turn.isOver) await turn.pass();
+  }
+  for (const [query, documents, scores] of queriesOf("`run`", run)) {
+    now(() => given.put(query, documents, scores));
+    if (turn.isOver) await turn.pass();
+  }
+  const { means, queries } = await asked(() => given.measure([...metrics], perQuery ?? false, missing));
+  const named = (values: number[]) => Object.fromEntries(metrics.map((name, at) => [name, values[at] as number]));
+  return perQuery ? new Map(queries.map(({ query, values }) => [query, named(values)])) : named(means);
 }
 
 /** The queries of a run or of judgments, each with its documents and their numbers. */
 function* queriesOf(name: string, run: ByQuery): Generator<[string, string[], number[]]> {
   for (const [query, documents] of entriesOf<Numbers>(name, run)) {
     const pairs = [...entriesOf<number>(`${name}, query ${JSON.stringify(query)}`, documents)];
+    expectStrings(`${name}, the queries`, [query]);
+    expectStrings(`${name}, query ${JSON.stringify(query)}, the documents`, pairs.map(([document]) => document));
     const wrong = pairs.find(([, number]) => typeof number !== "number");
     if (wrong) throw invalid(`${name}, query ${JSON.stringify(query)}: the score of ${JSON.stringify(wrong[0])} is no number`);
     yield [query, pairs.map(([document]) => document), pairs.map(([, number]) => number)];

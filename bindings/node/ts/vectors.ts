@@ -1,5 +1,5 @@
-import { call, CallOptions, now, pathOf } from "./call";
-import { expect, expectAll, invalid } from "./errors";
+import { asked, call, CallOptions, now, pathOf, Turn, under } from "./call";
+import { expect, expectAll, given, invalid } from "./errors";
 import * as native from "./native";
 
 export type { Neighbours } from "./native";
@@ -7,40 +7,72 @@ export type { Neighbours } from "./native";
 /** How an index is made. */
 export interface IndexOptions {
   /** What near means; with "l2" the score is minus the squared distance. "cosine" unless told. Higher scores are nearer. */
-  metric?: "cosine" | "dot" | "l2" | undefined;
+  metric?: "cosine" | "dot" | "l2" | null | undefined;
   /** Neighbours of a node of the graph, 2 to 256; 16 unless told. */
-  m?: number | undefined;
+  m?: number | null | undefined;
   /** Candidates while building the graph; 200 unless told. */
-  efConstruction?: number | undefined;
+  efConstruction?: number | null | undefined;
   /** Not there yet: anything but undefined is `unsupported`. */
-  quantization?: string | undefined;
+  quantization?: string | null | undefined;
   /** Of building and of searching for several vectors; 0, unless told, for as many as there are processors. */
-  threads?: number | undefined;
+  threads?: number | null | undefined;
 }
 
 /** How an index is read. */
 export interface ReadOptions extends CallOptions {
   /** Use the file in place. Not there yet: true is `unsupported`. */
-  mmap?: boolean | undefined;
+  mmap?: boolean | null | undefined;
   /** As of the index. */
-  threads?: number | undefined;
+  threads?: number | null | undefined;
 }
 
 /** What can be asked of a search. */
 export interface QueryOptions extends CallOptions {
   /** Neighbours of each vector; 10 unless told. */
-  k?: number | undefined;
+  k?: number | null | undefined;
   /** Candidates of a search in the graph; 64 unless told. Higher finds more of the true neighbours and takes longer. */
-  ef?: number | undefined;
+  ef?: number | null | undefined;
   /** Only these ids. */
-  allow?: BigUint64Array | undefined;
+  allow?: BigUint64Array | null | undefined;
   /** For several vectors; 0, unless told, for those of the index. */
-  threads?: number | undefined;
+  threads?: number | null | undefined;
+}
+
+/** Bytes that are copied at once. */
+const SLICE = 4 << 20;
+
+/** A copy that nobody else has. */
+async function copied<T extends Float32Array | BigUint64Array>(name: string, from: T, signal?: AbortSignal | null): Promise<T> {
+  const { length, byteOffset, BYTES_PER_ELEMENT: width } = from;
+  const array = (from instanceof Float32Array ? Float32Array : BigUint64Array) as unknown as new (...of: unknown[]) => T;
+  const gone = () => invalid(`\`${name}\` has been transferred or resized; call before that, or give a copy`);
+  if (isGone(from)) throw gone();
+  const [copy, turn] = [new array(length), new Turn()];
+  for (let at = 0; at < length; ) {
+    const part = new array(from.buffer, byteOffset + at * width, Math.min(length - at, SLICE / width));
+    copy.set(part as never, at);
+    if ((at += part.length) === length) break;
+    await turn.pass();
+    signal?.throwIfAborted();
+    if (from.length !== length) throw gone();
+  }
+  return copy;
+}
+
+/** Whether the buffer is transferred, which leaves an array empty. */
+function isGone({ buffer, length }: Float32Array | BigUint64Array): boolean {
+  if (length > 0) return false;
+  try {
+    return !new Uint8Array(buffer);
+  } catch {
+    return true;
+  }
 }
 
 /**
- * Vectors by id, to be searched while others are added and removed. Searching is exact until `build` makes a graph. Arrays are
- * used without a copy: leave them as they are, and where they are, until the promise is settled.
+ * Vectors by id, to be searched while others are added and removed. Searching is exact until `build` makes a graph. Arrays
+ * that are handed in are copied, since other threads read them while their owner may transfer or resize the buffer: up to 4 MB
+ * before the call returns, the rest of a longer one in the turns of the event loop after it. Those of an answer are no copies.
  */
 export class VectorIndex {
   readonly #native: native.VectorIndex;
@@ -49,10 +81,10 @@ export class VectorIndex {
   constructor(dimension: number, options: IndexOptions = {}) {
     expect("dimension", dimension, "number", false);
     expectAll(options, { metric: "string", m: "number", efConstruction: "number", quantization: "string", threads: "number" });
-    const isMade = (options as unknown) instanceof native.VectorIndex;
-    this.#native = isMade
-      ? (options as unknown as native.VectorIndex)
-      : now(() => new native.VectorIndex(dimension, options as native.IndexArguments));
+    const made = options as unknown;
+    const { metric, m, efConstruction, quantization, threads } = options;
+    const how = given({ metric, m, efConstruction, quantization, threads }) as native.IndexArguments;
+    this.#native = made instanceof native.VectorIndex ? made : now(() => new native.VectorIndex(dimension, how));
   }
 
   /** Reads what `save` wrote, and builds the graph again where there was one. */
@@ -67,13 +99,15 @@ export class VectorIndex {
   async add(ids: BigUint64Array, vectors: Float32Array): Promise<void> {
     expect("ids", ids, BigUint64Array, false);
     expect("vectors", vectors, Float32Array, false);
-    return call({}, () => this.#native.add(ids, vectors));
+    const [keys, values] = await Promise.all([copied("ids", ids), copied("vectors", vectors)]);
+    return call({}, () => this.#native.add(keys, values));
   }
 
   /** Takes vectors out; gives how many were there. */
   async remove(ids: BigUint64Array): Promise<number> {
     expect("ids", ids, BigUint64Array, false);
-    return call({}, () => this.#native.remove(ids));
+    const keys = await copied("ids", ids);
+    return call({}, () => this.#native.remove(keys));
   }
 
   /**
@@ -91,12 +125,14 @@ export class VectorIndex {
   async search(vectors: Float32Array, options: QueryOptions = {}): Promise<native.Neighbours> {
     expect("vectors", vectors, Float32Array, false);
     expectAll(options, { k: "number", ef: "number", allow: BigUint64Array, threads: "number" });
-    const { k, ef, allow, threads } = options;
-    const asked = { k, ef, allow, threads } as native.QueryArguments;
+    const { k, ef, allow, threads, signal } = options;
     const isOne = vectors.length === this.dimension;
-    return call(options, (cancel) =>
-      isOne ? this.#native.search(vectors, asked, cancel) : this.#native.searchMany(vectors, asked, cancel),
-    );
+    return under(options, async (cancel) => {
+      const copies = [copied("vectors", vectors, signal), allow ? copied("allow", allow, signal) : undefined] as const;
+      const [values, only] = await Promise.all(copies);
+      const query = given({ k, ef, allow: only, threads }) as native.QueryArguments;
+      return asked(() => this.#native[isOne ? "search" : "searchMany"](values, query, cancel));
+    });
   }
 
   /** Writes everything to one file, whole or not at all. */
