@@ -64,8 +64,10 @@ def _batch_rows(batch: Any) -> Iterator[dict[str, Any]]:
 def _pandas_rows(frame: Any) -> Iterator[dict[str, Any]]:
     import pandas
 
+    def is_there(cell: Any) -> bool:
+        """Missing cells are NaN, NaT or NA; a list or array is never missing."""
+        return not pandas.api.types.is_scalar(cell) or not pandas.isna(cell)
+
     for start in range(0, len(frame), _ROWS):
         for row in frame.iloc[start : start + _ROWS].to_dict("records"):
-            # Missing cells are NaN, NaT or NA; a list or array is never missing.
-            is_there = {name: not pandas.api.types.is_scalar(cell) or not pandas.isna(cell) for name, cell in row.items()}
-            yield {str(name): cell for name, cell in row.items() if is_there[name]}
+            yield {str(name): cell for name, cell in row.items() if is_there(cell)}
