@@ -12,15 +12,41 @@
 //! drop(quiet);
 //! ```
 
-use std::cell::RefCell;
+use std::cell::Cell;
 use std::marker::PhantomData;
-use std::sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 
-/// Readers: threads inside of a call. Writer: the thread that forks.
-static GATE: RwLock<()> = RwLock::new(());
+/// Who is where. A fork happens while its thread holds the lock of this.
+static GATE: Mutex<Gate> = Mutex::new(Gate { inside: 0, waiting: 0 });
+static CHANGED: Condvar = Condvar::new();
+
+#[derive(Debug)]
+struct Gate {
+    /// Threads inside of a call.
+    inside: usize,
+    /// Threads that wait to fork. Nobody begins a call before they are through; whoever is in one, or aside of one, ends it,
+    /// since others that are inside may wait for what it holds.
+    waiting: usize,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Place {
+    Outside,
+    Inside,
+    /// It forks: nobody else is inside, and what it calls itself passes.
+    Forking,
+}
 
 thread_local! {
-    static INSIDE: RefCell<Option<RwLockReadGuard<'static, ()>>> = const { RefCell::new(None) };
+    static PLACE: Cell<Place> = const { Cell::new(Place::Outside) };
+}
+
+fn gate() -> MutexGuard<'static, Gate> {
+    GATE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn wait(gate: MutexGuard<'static, Gate>) -> MutexGuard<'static, Gate> {
+    CHANGED.wait(gate).unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A call under way on this thread.
@@ -36,14 +62,21 @@ pub struct Working {
 #[derive(Debug)]
 #[must_use]
 pub struct Quiet {
-    _alone: RwLockWriteGuard<'static, ()>,
+    gate: MutexGuard<'static, Gate>,
+    before: Place,
+    process: u32,
 }
 
 /// Begins a call; waits while another thread forks. Calls may be nested.
 pub fn enter() -> Working {
-    let is_outermost = INSIDE.with_borrow(Option::is_none);
+    let is_outermost = PLACE.get() == Place::Outside;
     if is_outermost {
-        go_in();
+        let mut gate = gate();
+        while gate.waiting > 0 {
+            gate = wait(gate);
+        }
+        gate.inside += 1;
+        PLACE.set(Place::Inside);
     }
     Working { is_outermost, _thread: PhantomData }
 }
@@ -51,41 +84,72 @@ pub fn enter() -> Working {
 impl Drop for Working {
     fn drop(&mut self) {
         if self.is_outermost {
-            INSIDE.set(None);
+            PLACE.set(Place::Outside);
+            leave();
         }
     }
 }
 
-fn go_in() {
-    let inside = GATE.read().unwrap_or_else(PoisonError::into_inner);
-    INSIDE.set(Some(inside));
+fn leave() {
+    gate().inside -= 1;
+    CHANGED.notify_all();
 }
 
-/// Waits until no other thread is in a call, and keeps them out until it is dropped. Not to be called inside of a call.
+/// Waits until no other thread is in a call, and keeps them out until it is dropped.
 pub fn quiesce() -> Quiet {
-    Quiet { _alone: GATE.write().unwrap_or_else(PoisonError::into_inner) }
+    let before = PLACE.get();
+    let own = usize::from(before == Place::Inside);
+    let mut gate = gate();
+    gate.waiting += 1;
+    while gate.inside > own {
+        gate = wait(gate);
+    }
+    gate.waiting -= 1;
+    PLACE.set(Place::Forking);
+    Quiet { gate, before, process: std::process::id() }
+}
+
+impl Drop for Quiet {
+    fn drop(&mut self) {
+        PLACE.set(self.before);
+        if self.process != std::process::id() {
+            // In the child nobody else waits.
+            self.gate.waiting = 0;
+        }
+        CHANGED.notify_all();
+    }
 }
 
 /// Does what takes long and holds no lock that a search needs, so that nobody who forks waits for it.
 #[cfg_attr(not(any(feature = "engine", feature = "hnsw", feature = "candle")), allow(dead_code))]
 pub(crate) fn aside<T>(work: impl FnOnce() -> T) -> T {
-    struct Back(bool);
+    struct Back;
     impl Drop for Back {
         fn drop(&mut self) {
-            if self.0 {
-                go_in();
-            }
+            gate().inside += 1;
+            PLACE.set(Place::Inside);
         }
     }
-    let _back = Back(INSIDE.take().is_some());
+    let _back = (PLACE.get() == Place::Inside).then(|| {
+        PLACE.set(Place::Outside);
+        leave();
+        Back
+    });
     work()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::Barrier;
     use std::sync::mpsc::channel;
     use std::time::Duration;
+
+    /// There is one gate for all tests.
+    fn alone() -> MutexGuard<'static, ()> {
+        static ALONE: Mutex<()> = Mutex::new(());
+        ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 
     #[test]
     fn who_forks_waits_for_calls_but_not_for_what_is_done_aside() {
@@ -93,6 +157,7 @@ mod tests {
         let (go_on, wait) = channel::<()>();
         let (end_fork, fork_ends) = channel::<()>();
         let nothing = || told.recv_timeout(Duration::from_millis(50)).is_err();
+        let _alone = alone();
         std::thread::scope(|scope| {
             let tell_of_call = tell.clone();
             scope.spawn(move || {
@@ -122,5 +187,55 @@ mod tests {
             end_fork.send(()).ok();
             assert_eq!((told.recv(), told.recv()), (Ok("over"), Ok("back")));
         });
+    }
+
+    #[test]
+    fn a_call_that_was_aside_ends_before_a_fork_that_waits_for_another_call() {
+        let (tell, told) = channel();
+        let (held, go_on) = (Mutex::new(()), Barrier::new(2));
+        let (held, go_on) = (&held, &go_on);
+        let _alone = alone();
+        std::thread::scope(|scope| {
+            let tell_of_first = tell.clone();
+            scope.spawn(move || {
+                let _working = enter();
+                let _lock = held.lock();
+                aside(|| {
+                    go_on.wait(); // the second one is inside, and soon waits for our lock
+                    go_on.wait(); // somebody waits to fork
+                });
+                tell_of_first.send("first").ok();
+            });
+            let tell_of_second = tell.clone();
+            scope.spawn(move || {
+                let _working = enter();
+                go_on.wait();
+                drop(held.lock());
+                tell_of_second.send("second").ok();
+            });
+            scope.spawn(move || {
+                while gate().inside == 0 {}
+                std::thread::sleep(Duration::from_millis(20));
+                let waits = std::thread::spawn(|| drop(quiesce()));
+                while gate().waiting == 0 {}
+                go_on.wait();
+                waits.join().ok();
+                drop(enter());
+                tell.send("forked").ok();
+            });
+            assert_eq!((told.recv(), told.recv(), told.recv()), (Ok("first"), Ok("second"), Ok("forked")));
+        });
+    }
+
+    #[test]
+    fn what_the_forking_thread_calls_itself_passes() {
+        let _alone = alone();
+        let quiet = quiesce();
+        drop(enter());
+        aside(|| ());
+        drop(quiet);
+        let _working = enter();
+        drop(quiesce());
+        aside(|| drop(enter()));
     }
 }

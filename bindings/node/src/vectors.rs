@@ -122,7 +122,7 @@ impl VectorIndex {
         let (inner, asked) = (self.inner.clone(), Asked::of(env, arguments, cancel)?);
         apart(env, move || {
             let found = inner.search_many(&vectors, &asked.query())?;
-            let (ids, scores) = vectors::rectangle(found, asked.k);
+            let (ids, scores) = vectors::rectangle(found, asked.k)?;
             Ok(Neighbours { ids: ids.into(), scores: scores.into() })
         })
     }

@@ -1,7 +1,7 @@
 //! Calling the engine: with the interpreter released, so that Ctrl-C reaches what takes long, and so that no fork falls into a
 //! call.
 
-use std::cell::Cell;
+use std::cell::RefCell;
 use std::sync::Mutex;
 use std::sync::mpsc::{RecvTimeoutError, sync_channel};
 use std::time::Duration;
@@ -25,7 +25,17 @@ pub(crate) fn released<T: Send>(py: Python<'_>, work: impl FnOnce() -> Result<T>
 }
 
 thread_local! {
-    static FORKING: Cell<Option<Quiet>> = const { Cell::new(None) };
+    static FORKING: RefCell<Option<Quiet>> = const { RefCell::new(None) };
+}
+
+fn is_forking() -> bool {
+    FORKING.with_borrow(Option::is_some)
+}
+
+/// Lets other threads of Python and signals have their turn in the middle of long conversions.
+pub(crate) fn turn(py: Python<'_>) -> PyResult<()> {
+    py.detach(|| ());
+    py.check_signals()
 }
 
 /// Called right before `os.fork`, which calls `after_fork` in the same thread, in parent and child.
@@ -44,15 +54,15 @@ pub(crate) fn after_fork() {
 /// signals, so there the work goes to another thread while this one waits and looks.
 pub(crate) fn interruptible<T: Send>(
     py: Python<'_>,
-    timeout: Option<f64>,
+    cancel: &Cancel,
     work: impl FnOnce(&Cancel) -> Result<T> + Send,
 ) -> PyResult<T> {
-    let cancel = deadline(py, timeout)?;
-    if !is_main_thread(py)? {
-        return released(py, || work(&cancel));
+    // While this thread forks, no other may begin a call.
+    if is_forking() || !is_main_thread(py)? {
+        return released(py, || work(cancel));
     }
     let (send, receive) = sync_channel::<()>(1);
-    let (work, cancel) = (&mut Some(work), &cancel);
+    let work = &mut Some(work);
     std::thread::scope(|scope| {
         let run = move || {
             let _at_the_end = send; // dropped when the work is over, however it ends

@@ -10,6 +10,46 @@ use crate::errors::{invalid, raise};
 /// Names of the fields of a document; every other column of a table is metadata.
 const FIELDS: [&str; 4] = ["id", "title", "text", "metadata"];
 
+/// Most dictionaries inside of one another.
+const DEPTH: usize = 32;
+
+/// A count, which Python has of any size.
+pub(crate) fn count(py: Python<'_>, name: &str, value: i128) -> PyResult<usize> {
+    usize::try_from(value).map_err(|_| invalid(py, format!("`{name}` is {value}; give a whole number of at least 0")))
+}
+
+/// A string for the engine; Python's may hold halves of characters, which are no text.
+fn text(value: &Bound<'_, PyString>, name: &str) -> PyResult<String> {
+    let wrong = |_| invalid(value.py(), format!("`{name}` has half a character (a lone surrogate), which is no text"));
+    Ok(value.to_cow().map_err(wrong)?.into_owned())
+}
+
+/// The strings of a collection that is no string itself.
+pub(crate) fn strings(values: &Bound<'_, PyAny>, name: &str) -> PyResult<Vec<String>> {
+    let py = values.py();
+    let wanted = || invalid(py, format!("`{name}` is a {}; give a list of strings", type_name(values)));
+    if values.is_instance_of::<PyString>() {
+        return Err(wanted());
+    }
+    let items = values.try_iter().map_err(|_| wanted())?;
+    let mut strings = Vec::new();
+    for (position, item) in items.enumerate() {
+        let item = item?;
+        let Ok(found) = item.cast::<PyString>() else {
+            return Err(invalid(
+                py,
+                format!("`{name}` has a {} at position {position}; give strings", type_name(&item)),
+            ));
+        };
+        strings.push(text(found, name)?);
+    }
+    Ok(strings)
+}
+
+fn type_name(value: &Bound<'_, PyAny>) -> String {
+    value.get_type().name().map_or_else(|_| "thing".to_owned(), |name| name.to_string())
+}
+
 /// The scope of a call.
 pub(crate) fn scope(py: Python<'_>, tenant: Option<&str>) -> PyResult<Scope> {
     match tenant {
@@ -25,7 +65,9 @@ pub(crate) fn filter(py: Python<'_>, filter: &Bound<'_, PyAny>) -> PyResult<Filt
     } else {
         let arguments = PyDict::new(py);
         arguments.set_item("default", py.import("rag_core._documents")?.getattr("as_json")?)?;
-        py.import("json")?.call_method("dumps", (filter,), Some(&arguments))?.extract()?
+        let json = py.import("json")?.call_method("dumps", (filter,), Some(&arguments));
+        let wrong = |error: PyErr| invalid(py, format!("`filter` cannot be written as JSON: {}", error.value(py)));
+        json.map_err(wrong)?.extract()?
     };
     Filter::parse(&json).map_err(|error| raise(py, &error))
 }
@@ -51,7 +93,7 @@ pub(crate) fn document(item: &Bound<'_, PyAny>, position: usize, columns: bool) 
     let text_of = |name: &str| -> PyResult<Option<String>> {
         let Some(value) = get(name)? else { return Ok(None) };
         match value.cast::<PyString>() {
-            Ok(text) => Ok(Some(text.to_cow()?.into_owned())),
+            Ok(found) => text(found, name).map(Some).map_err(|error| named(&error, position, py)),
             Err(_) => Err(at(format!("`{name}` is a {}; give a string", value.get_type().name()?))),
         }
     };
@@ -59,7 +101,7 @@ pub(crate) fn document(item: &Bound<'_, PyAny>, position: usize, columns: bool) 
     let mut document = Document::new(id, text_of("text")?.unwrap_or_default());
     document.title = text_of("title")?.unwrap_or_default();
     if let Some(metadata) = get("metadata")? {
-        fill(&mut document.metadata, "", &metadata).map_err(|what| named(&what, position, py))?;
+        fill(&mut document.metadata, "", &metadata, 0).map_err(|what| named(&what, position, py))?;
     }
     if let Some(mapping) = mapping {
         for key in mapping.keys()? {
@@ -72,7 +114,8 @@ pub(crate) fn document(item: &Bound<'_, PyAny>, position: usize, columns: bool) 
                     "`{name}` is no field; there are id, title, text and metadata: put it into the last"
                 )));
             }
-            put(&mut document.metadata, &name, &mapping.get_item(key)?).map_err(|what| named(&what, position, py))?;
+            put(&mut document.metadata, &name, &mapping.get_item(key)?, 0)
+                .map_err(|what| named(&what, position, py))?;
         }
     }
     Ok(document)
@@ -82,7 +125,13 @@ fn named(error: &PyErr, position: usize, py: Python<'_>) -> PyErr {
     invalid(py, format!("document {position}: {}", error.value(py)))
 }
 
-fn fill(metadata: &mut Metadata, prefix: &str, mapping: &Bound<'_, PyAny>) -> PyResult<()> {
+fn fill(metadata: &mut Metadata, prefix: &str, mapping: &Bound<'_, PyAny>, depth: usize) -> PyResult<()> {
+    if depth > DEPTH {
+        return Err(invalid(
+            mapping.py(),
+            format!("`metadata` has more than {DEPTH} dictionaries inside of one another"),
+        ));
+    }
     let Ok(mapping) = mapping.cast::<PyMapping>() else {
         return Err(invalid(mapping.py(), "`metadata` is no dictionary"));
     };
@@ -90,25 +139,34 @@ fn fill(metadata: &mut Metadata, prefix: &str, mapping: &Bound<'_, PyAny>) -> Py
         let Ok(name) = key.cast::<PyString>() else {
             return Err(invalid(mapping.py(), "`metadata` has a key that is not a string"));
         };
-        let name = format!("{prefix}{}", name.to_cow()?);
-        put(metadata, &name, &mapping.get_item(&key)?)?;
+        let name = format!("{prefix}{}", text(name, "metadata")?);
+        put(metadata, &name, &mapping.get_item(&key)?, depth)?;
     }
     Ok(())
 }
 
 /// `None` leaves the field out; a dictionary gives fields with dotted names.
-fn put(metadata: &mut Metadata, name: &str, value: &Bound<'_, PyAny>) -> PyResult<()> {
+fn put(metadata: &mut Metadata, name: &str, value: &Bound<'_, PyAny>, depth: usize) -> PyResult<()> {
     if value.is_none() {
         return Ok(());
     }
     if value.cast::<PyDict>().is_ok() {
-        return fill(metadata, &format!("{name}."), value);
+        return fill(metadata, &format!("{name}."), value, depth + 1);
     }
-    metadata.insert(name.to_owned(), self::value(name, value)?);
+    metadata.insert(name.to_owned(), self::value(name, value, Inside::Field)?);
     Ok(())
 }
 
-fn value(name: &str, value: &Bound<'_, PyAny>) -> PyResult<Value> {
+/// Where a value stands: what may stand in a field may not stand everywhere.
+#[derive(Clone, Copy, PartialEq)]
+enum Inside {
+    Field,
+    List,
+    /// It was something else before: a date, a scalar or array of numpy.
+    Plain,
+}
+
+fn value(name: &str, value: &Bound<'_, PyAny>, inside: Inside) -> PyResult<Value> {
     if let Ok(flag) = value.cast::<PyBool>() {
         return Ok(Value::Bool(flag.is_true()));
     }
@@ -124,21 +182,25 @@ fn value(name: &str, value: &Bound<'_, PyAny>) -> PyResult<Value> {
     if value.cast::<PyFloat>().is_ok() {
         return Ok(Value::Float(value.extract()?));
     }
-    if let Ok(text) = value.cast::<PyString>() {
-        return Ok(Value::Text(text.to_cow()?.into_owned()));
+    if let Ok(found) = value.cast::<PyString>() {
+        return text(found, name).map(Value::Text);
     }
-    if value.cast::<PyList>().is_ok() || value.cast::<PyTuple>().is_ok() {
-        let items = value.try_iter()?.map(|item| self::value(name, &item?)).collect::<PyResult<Vec<_>>>()?;
-        return Ok(Value::List(items));
+    let is_list = value.cast::<PyList>().is_ok() || value.cast::<PyTuple>().is_ok();
+    if is_list && inside != Inside::List {
+        let items = value.try_iter()?.map(|item| self::value(name, &item?, Inside::List));
+        return Ok(Value::List(items.collect::<PyResult<_>>()?));
     }
-    // Dates, and the scalars of numpy.
-    let plain = value.py().import("rag_core._documents")?.call_method1("plain", (value,))?;
+    let plain = match inside {
+        Inside::Plain => value.py().None().into_bound(value.py()),
+        // Dates, and what numpy has.
+        _ => value.py().import("rag_core._documents")?.call_method1("plain", (value,))?,
+    };
     if plain.is_none() {
         let kind = value.get_type().name()?;
         let wanted = "a string, a number, a boolean, a date or a list of these";
         return Err(invalid(value.py(), format!("metadata `{name}` is a {kind}; give {wanted}")));
     }
-    self::value(name, &plain)
+    self::value(name, &plain, if inside == Inside::List { Inside::List } else { Inside::Plain })
 }
 
 /// A metadata value as Python has it.

@@ -6,11 +6,12 @@ use std::sync::Arc;
 use numpy::ndarray::Array2;
 use numpy::{IntoPyArray, PyArray2};
 use pyo3::prelude::*;
-use rag_core::Error;
 use rag_core::embed::{self, Device, ModelOptions, TextKind};
+use rag_core::{Cancel, Error};
 
 use crate::call::interruptible;
-use crate::errors::{invalid, raise};
+use crate::convert::{count, strings};
+use crate::errors::raise;
 
 /// Texts between two looks for Ctrl-C and two steps of the progress.
 const STEP: usize = 1024;
@@ -49,7 +50,7 @@ impl Embedder {
         options.query_prompt = query_prompt;
         options.passage_prompt = document_prompt;
         options.max_tokens = max_tokens;
-        let inner = interruptible(py, None, |_| embed::load_or_bundled(path.as_deref(), &options))?;
+        let inner = interruptible(py, &Cancel::never(), |_| embed::load_or_bundled(path.as_deref(), &options))?;
         Ok(Embedder { inner })
     }
 
@@ -71,19 +72,19 @@ impl Embedder {
         py: Python<'py>,
         texts: &Bound<'py, PyAny>,
         kind: &str,
-        batch_tokens: Option<usize>,
+        batch_tokens: Option<i128>,
         progress: bool,
     ) -> PyResult<Bound<'py, PyArray2<f32>>> {
         let kind: TextKind = kind.parse().map_err(|error: Error| raise(py, &error))?;
-        if texts.is_instance_of::<pyo3::types::PyString>() {
-            return Err(invalid(py, "`texts` is a string; give a list of texts"));
-        }
-        let texts = texts.try_iter()?.map(|text| text?.extract()).collect::<PyResult<Vec<String>>>()?;
+        let texts = strings(texts, "texts")?;
+        let batch_tokens = batch_tokens.map(|tokens| count(py, "batch_tokens", tokens)).transpose()?;
         let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
         let bar = progress.then(|| bar(py, texts.len())).transpose()?.flatten();
         let mut vectors = Vec::with_capacity(texts.len() * self.inner.dimension());
         for part in texts.chunks(STEP) {
-            let made = interruptible(py, None, |cancel| self.inner.embed_batched(part, kind, batch_tokens, cancel))?;
+            let made = interruptible(py, &Cancel::never(), |cancel| {
+                self.inner.embed_batched(part, kind, batch_tokens, cancel)
+            })?;
             vectors.extend_from_slice(&made.vectors);
             if let Some(bar) = &bar {
                 bar.call_method1("update", (part.len(),))?;

@@ -1,20 +1,22 @@
 //! The engine.
 
 use std::path::PathBuf;
-use std::sync::{PoisonError, RwLock};
 
 use pyo3::prelude::*;
 use pyo3::types::{PyAny, PyDict, PyList, PyTuple, PyType};
 use rag_core::engine::{Mode, SearchRequest};
-use rag_core::{Cancel, Document, Error, ErrorKind};
-use rag_runtime::{Batch, Model};
+use rag_core::{Cancel, Document};
+use rag_runtime::{Batch, Call, Handle, Model};
 
 use crate::answer::{self, Answer, Hit};
-use crate::call::{deadline, interruptible, released};
+use crate::call::{deadline, interruptible, released, turn};
 use crate::convert;
 use crate::embedder::Embedder;
 use crate::errors::{invalid, raise};
 use crate::reports::{Stats, UpsertReport, VerifyReport};
+
+/// Documents between two turns of other threads.
+const TURN: usize = 256;
 
 /// A retrieval engine over one data folder. Any thread may call any method; the interpreter is released while the engine
 /// works. Changes are staged by `upsert` and `delete`, and become durable and visible together with `commit`.
@@ -22,7 +24,7 @@ use crate::reports::{Stats, UpsertReport, VerifyReport};
 /// As a context manager it commits when the block ends, or drops what is staged when the block raises, and closes.
 #[pyclass(frozen, module = "rag_core")]
 pub(crate) struct Engine {
-    inner: RwLock<Option<rag_core::Engine>>,
+    inner: Handle,
     path: PathBuf,
 }
 
@@ -57,8 +59,8 @@ impl Engine {
                 _ => return Err(invalid(py, "`model` is neither a path nor an Embedder")),
             },
         };
-        let inner = interruptible(py, None, |_| rag_runtime::open(&path, model, config.as_deref()))?;
-        Ok(Engine { inner: RwLock::new(Some(inner)), path })
+        let inner = interruptible(py, &Cancel::never(), |_| rag_runtime::open(&path, model, config.as_deref()))?;
+        Ok(Engine { inner: Handle::new(inner), path })
     }
 
     /// Stages documents: new ones are added, changed ones replaced, unchanged ones left alone. Only chunks whose text is
@@ -82,10 +84,12 @@ impl Engine {
         tenant: Option<&str>,
         timeout: Option<f64>,
     ) -> PyResult<UpsertReport> {
-        let engine = self.inner(py)?;
         let scope = convert::scope(py, tenant)?;
-        let stage =
-            |batch: Vec<Document>| interruptible(py, timeout, |cancel| engine.upsert_with(&scope, batch, cancel));
+        let cancel = deadline(py, timeout)?;
+        let stage = |batch: Vec<Document>| {
+            let (engine, scope) = (self.inner(py)?, &scope);
+            interruptible(py, &cancel, move |cancel| engine.upsert_with(scope, batch, cancel))
+        };
         let rows = py.import("rag_core._documents")?.call_method1("rows_of", (documents,))?;
         let Ok((rows, columns)) = rows.extract::<(Bound<'_, PyAny>, bool)>() else {
             return Err(invalid(py, "`documents` is no collection of documents; give a list, an iterator or a table"));
@@ -94,6 +98,9 @@ impl Engine {
         let (mut batch, mut report) = (Batch::default(), rag_core::engine::UpsertReport::default());
         for (position, row) in rows.try_iter()?.enumerate() {
             batch.push(convert::document(&row?, position, columns)?);
+            if position % TURN == TURN - 1 {
+                turn(py)?;
+            }
             if !whole && batch.is_full() {
                 report += stage(batch.take())?;
             }
@@ -109,24 +116,22 @@ impl Engine {
     fn delete(&self, py: Python<'_>, ids: &Bound<'_, PyAny>, tenant: Option<&str>) -> PyResult<usize> {
         let engine = self.inner(py)?;
         let scope = convert::scope(py, tenant)?;
-        if ids.is_instance_of::<pyo3::types::PyString>() {
-            return Err(invalid(py, "`ids` is a string; give a list of ids"));
-        }
-        let ids = ids.try_iter()?.map(|id| id?.extract()).collect::<PyResult<Vec<String>>>()?;
-        let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
-        interruptible(py, None, |_| engine.delete(&scope, &ids))
+        let ids = convert::strings(ids, "ids")?;
+        interruptible(py, &Cancel::never(), move |_| {
+            engine.delete(&scope, &ids.iter().map(String::as_str).collect::<Vec<_>>())
+        })
     }
 
     /// Makes everything staged durable, then visible; gives the number of the commit.
     fn commit(&self, py: Python<'_>) -> PyResult<u64> {
         let engine = self.inner(py)?;
-        interruptible(py, None, |_| engine.commit())
+        interruptible(py, &Cancel::never(), move |_| engine.commit())
     }
 
     /// Drops everything staged since the last commit.
     fn rollback(&self, py: Python<'_>) -> PyResult<()> {
         let engine = self.inner(py)?;
-        interruptible(py, None, |_| engine.rollback())
+        interruptible(py, &Cancel::never(), move |_| engine.rollback())
     }
 
     /// Answers a question from the last commit.
@@ -148,9 +153,9 @@ impl Engine {
         &self,
         py: Python<'_>,
         text: &str,
-        k: usize,
+        k: i128,
         filter: Option<&Bound<'_, PyAny>>,
-        retrievers: Option<Vec<String>>,
+        retrievers: Option<&Bound<'_, PyAny>>,
         explain: bool,
         tenant: Option<&str>,
         vector: Option<Vec<f32>>,
@@ -160,7 +165,7 @@ impl Engine {
         let engine = self.inner(py)?;
         let scope = convert::scope(py, tenant)?;
         let cancel = deadline(py, timeout)?;
-        let request = request(py, text, k, filter, retrievers.as_deref(), explain, vector, syntax, &cancel)?;
+        let request = request(py, text, k, filter, retrievers, explain, vector, syntax, &cancel)?;
         let found = released(py, || engine.search(&scope, &request))?;
         answer::answer(py, found)
     }
@@ -170,7 +175,7 @@ impl Engine {
     fn asearch<'py>(
         slf: &Bound<'py, Self>,
         text: &str,
-        k: usize,
+        k: i128,
         arguments: Option<&Bound<'py, PyDict>>,
     ) -> PyResult<Bound<'py, PyAny>> {
         let py = slf.py();
@@ -187,9 +192,9 @@ impl Engine {
         &self,
         py: Python<'_>,
         texts: &Bound<'_, PyAny>,
-        k: usize,
+        k: i128,
         filter: Option<&Bound<'_, PyAny>>,
-        retrievers: Option<Vec<String>>,
+        retrievers: Option<&Bound<'_, PyAny>>,
         explain: bool,
         tenant: Option<&str>,
         syntax: bool,
@@ -197,10 +202,10 @@ impl Engine {
     ) -> PyResult<Vec<Answer>> {
         let engine = self.inner(py)?;
         let scope = convert::scope(py, tenant)?;
-        let texts = texts.try_iter()?.map(|text| text?.extract()).collect::<PyResult<Vec<String>>>()?;
-        let never = Cancel::never();
-        let one = request(py, "", k, filter, retrievers.as_deref(), explain, None, syntax, &never)?;
-        let found = interruptible(py, timeout, |cancel| {
+        let texts = convert::strings(texts, "texts")?;
+        let cancel = deadline(py, timeout)?;
+        let one = request(py, "", k, filter, retrievers, explain, None, syntax, &cancel)?;
+        let found = interruptible(py, &cancel, move |cancel| {
             let requests = texts.into_iter().map(|text| {
                 let mut request = one.clone().with_cancel(cancel.clone());
                 request.text = text;
@@ -216,22 +221,25 @@ impl Engine {
     ///
     /// Raises:
     ///     NotFound: There is no such document.
-    #[pyo3(signature = (text: "str", id: "str", k: "int" = 10, *, filter: "collections.abc.Mapping[str, object] | str | None" = None, retrievers: "collections.abc.Sequence[str] | None" = None, tenant: "str | None" = None, syntax: "bool" = false) -> "Hit | None")]
+    #[pyo3(signature = (text: "str", id: "str", k: "int" = 10, *, filter: "collections.abc.Mapping[str, object] | str | None" = None, retrievers: "collections.abc.Sequence[str] | None" = None, tenant: "str | None" = None, vector: "collections.abc.Sequence[float] | numpy.typing.NDArray[numpy.floating[typing.Any]] | None" = None, syntax: "bool" = false, timeout: "float | None" = None) -> "Hit | None")]
     #[allow(clippy::too_many_arguments, reason = "keyword arguments")]
     fn explain(
         &self,
         py: Python<'_>,
         text: &str,
         id: &str,
-        k: usize,
+        k: i128,
         filter: Option<&Bound<'_, PyAny>>,
-        retrievers: Option<Vec<String>>,
+        retrievers: Option<&Bound<'_, PyAny>>,
         tenant: Option<&str>,
+        vector: Option<Vec<f32>>,
         syntax: bool,
+        timeout: Option<f64>,
     ) -> PyResult<Option<Hit>> {
         let engine = self.inner(py)?;
         let scope = convert::scope(py, tenant)?;
-        let request = request(py, text, k, filter, retrievers.as_deref(), true, None, syntax, &Cancel::never())?;
+        let cancel = deadline(py, timeout)?;
+        let request = request(py, text, k, filter, retrievers, true, vector, syntax, &cancel)?;
         let found = released(py, || engine.explain(&scope, &request, id))?;
         found.map(|hit| answer::hit(py, hit)).transpose()
     }
@@ -263,13 +271,14 @@ impl Engine {
         py: Python<'_>,
         filter: Option<&Bound<'_, PyAny>>,
         after: Option<&str>,
-        limit: Option<usize>,
+        limit: Option<i128>,
         tenant: Option<&str>,
     ) -> PyResult<Vec<String>> {
         let engine = self.inner(py)?;
         let scope = convert::scope(py, tenant)?;
         let filter = filter.map(|filter| convert::filter(py, filter)).transpose()?;
-        released(py, || engine.ids(&scope, filter.as_ref(), after, limit.unwrap_or(usize::MAX)))
+        let limit = limit.map_or(Ok(usize::MAX), |limit| convert::count(py, "limit", limit))?;
+        released(py, || engine.ids(&scope, filter.as_ref(), after, limit))
     }
 
     /// Numbers about the engine.
@@ -286,14 +295,14 @@ impl Engine {
     ///     Corruption: The store itself is damaged.
     fn verify(&self, py: Python<'_>) -> PyResult<VerifyReport> {
         let engine = self.inner(py)?;
-        let report = interruptible(py, None, |_| engine.verify(|| ()))?;
+        let report = interruptible(py, &Cancel::never(), move |_| engine.verify(|| ()))?;
         Ok(VerifyReport { documents: report.documents, repaired: report.repaired })
     }
 
     /// Rewrites the derived indexes without what is dead.
     fn compact(&self, py: Python<'_>) -> PyResult<()> {
         let engine = self.inner(py)?;
-        interruptible(py, None, |_| engine.compact())
+        interruptible(py, &Cancel::never(), move |_| engine.compact())
     }
 
     /// What opening found damaged or missing among the derived files, and made again from the store.
@@ -309,11 +318,8 @@ impl Engine {
     }
 
     /// Closes the folder, so that another process may open it; what is staged is dropped. Calls under way finish first.
-    fn close(&self, py: Python<'_>) -> PyResult<()> {
-        released(py, || {
-            drop(self.inner.write().unwrap_or_else(PoisonError::into_inner).take());
-            Ok(())
-        })
+    fn close(&self, py: Python<'_>) {
+        py.detach(|| self.inner.close());
     }
 
     fn __enter__(slf: Py<Self>) -> Py<Self> {
@@ -329,22 +335,20 @@ impl Engine {
         traceback: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<()> {
         let _ = (error, traceback);
-        let done = if kind.is_none() { self.commit(py).map(drop) } else { Ok(()) };
-        done.and(self.close(py))
+        let done = if kind.is_none() && self.inner.is_open() { self.commit(py).map(drop) } else { Ok(()) };
+        self.close(py);
+        done
     }
 
     fn __repr__(&self) -> String {
-        let is_open = self.inner.read().is_ok_and(|inner| inner.is_some());
-        format!("Engine({:?}{})", self.path.display().to_string(), if is_open { "" } else { ", closed" })
+        let state = if self.inner.is_open() { "" } else { ", closed" };
+        format!("Engine({:?}{state})", self.path.display().to_string())
     }
 }
 
 impl Engine {
-    /// A handle of the open engine.
-    fn inner(&self, py: Python<'_>) -> PyResult<rag_core::Engine> {
-        let closed = || Error::new(ErrorKind::InvalidArgument, "the engine is closed; open it again");
-        let inner = self.inner.read().unwrap_or_else(PoisonError::into_inner).clone();
-        inner.ok_or_else(|| raise(py, &closed()))
+    fn inner(&self, py: Python<'_>) -> PyResult<Call> {
+        self.inner.call().map_err(|error| raise(py, &error))
     }
 }
 
@@ -352,16 +356,17 @@ impl Engine {
 fn request(
     py: Python<'_>,
     text: &str,
-    k: usize,
+    k: i128,
     filter: Option<&Bound<'_, PyAny>>,
-    retrievers: Option<&[String]>,
+    retrievers: Option<&Bound<'_, PyAny>>,
     explain: bool,
     vector: Option<Vec<f32>>,
     syntax: bool,
     cancel: &Cancel,
 ) -> PyResult<SearchRequest> {
-    let mode = retrievers.map_or(Ok(Mode::default()), Mode::of).map_err(|error| raise(py, &error))?;
-    let mut request = SearchRequest::new(text, k).with_mode(mode).with_cancel(cancel.clone());
+    let names = retrievers.map(|names| convert::strings(names, "retrievers")).transpose()?;
+    let mode = names.map_or(Ok(Mode::default()), |names| Mode::of(&names)).map_err(|error| raise(py, &error))?;
+    let mut request = SearchRequest::new(text, convert::count(py, "k", k)?).with_mode(mode).with_cancel(cancel.clone());
     request.filter = filter.map(|filter| convert::filter(py, filter)).transpose()?;
     request.explain = explain;
     request.vector = vector;

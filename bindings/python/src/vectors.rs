@@ -13,7 +13,8 @@ use rag_core::{Cancel, Error};
 use rag_runtime::vectors;
 
 use crate::call::{interruptible, released};
-use crate::errors::{invalid, raise};
+use crate::convert::count;
+use crate::errors::raise;
 
 /// Vectors by id, to be searched from any number of threads while others add and remove. Searching is exact until `build`
 /// makes a graph.
@@ -36,14 +37,14 @@ impl VectorIndex {
     #[pyo3(signature = (dim: "int", metric: "str" = "cosine", m: "int" = 16, ef_construction: "int" = 200, quantization: "str | None" = None, threads: "int" = 0))]
     fn new(
         py: Python<'_>,
-        dim: usize,
+        dim: i128,
         metric: &str,
         m: usize,
         ef_construction: usize,
         quantization: Option<&str>,
         threads: usize,
     ) -> PyResult<Self> {
-        let inner = vectors::make(dim, metric, m, ef_construction, quantization, threads);
+        let inner = vectors::make(count(py, "dim", dim)?, metric, m, ef_construction, quantization, threads);
         Ok(VectorIndex { inner: inner.map_err(|error| raise(py, &error))? })
     }
 
@@ -51,22 +52,18 @@ impl VectorIndex {
     ///
     /// Args:
     ///     ids: n integers, 0 to 2⁶⁴ − 2, such as an array of uint64.
-    ///     vectors: An array of shape (n, dim); float32 in C order is read without a copy.
+    ///     vectors: An array of shape (n, dim); float32 in C order is read without a copy, so nobody may change it meanwhile.
     #[pyo3(signature = (ids: "numpy.typing.ArrayLike", vectors: "numpy.typing.ArrayLike") -> "None")]
     fn add(&self, py: Python<'_>, ids: &Bound<'_, PyAny>, vectors: &Bound<'_, PyAny>) -> PyResult<()> {
-        let (ids, rows) = (id_array(ids)?, float_array(vectors)?);
+        let (ids, rows) = (id_array(ids, "ids")?, self.rows(vectors, "vectors", false)?);
         let (ids, values) = (ids.as_slice()?, rows.as_slice()?);
-        if rows.ndim() != 2 && !values.is_empty() {
-            let message = format!("`vectors` has {} dimensions; give an array of shape (n, dim)", rows.ndim());
-            return Err(invalid(py, message));
-        }
-        interruptible(py, None, |_| vectors::add(&self.inner, ids, values))
+        interruptible(py, &Cancel::never(), |_| vectors::add(&self.inner, ids, values))
     }
 
     /// Takes vectors out; gives how many were there.
     #[pyo3(signature = (ids: "numpy.typing.ArrayLike") -> "int")]
     fn remove(&self, py: Python<'_>, ids: &Bound<'_, PyAny>) -> PyResult<usize> {
-        let ids = id_array(ids)?;
+        let ids = id_array(ids, "ids")?;
         let ids = ids.as_slice()?;
         released(py, || self.inner.remove(ids))
     }
@@ -77,7 +74,7 @@ impl VectorIndex {
     /// Raises:
     ///     Unsupported: For a metric other than "cosine".
     fn build(&self, py: Python<'_>) -> PyResult<()> {
-        interruptible(py, None, |cancel| self.inner.build(cancel))
+        interruptible(py, &Cancel::never(), |cancel| self.inner.build(cancel))
     }
 
     /// The nearest vectors.
@@ -97,12 +94,13 @@ impl VectorIndex {
         &self,
         py: Python<'py>,
         q: &Bound<'py, PyAny>,
-        k: usize,
+        k: i128,
         ef: usize,
         allow: Option<&Bound<'py, PyAny>>,
         threads: usize,
     ) -> PyResult<Bound<'py, PyTuple>> {
-        let (queries, allow) = (float_array(q)?, allow.map(id_array).transpose()?);
+        let k = count(py, "k", k)?;
+        let (queries, allow) = (self.rows(q, "query", true)?, allow.map(|ids| id_array(ids, "allow")).transpose()?);
         let (values, is_single) = (queries.as_slice()?, queries.ndim() == 1);
         let allow = allow.as_ref().map(|ids| ids.as_slice()).transpose()?;
         if is_single {
@@ -112,11 +110,11 @@ impl VectorIndex {
             let (ids, scores): (Vec<u64>, Vec<f32>) = found.into_iter().unzip();
             return (ids.into_pyarray(py), scores.into_pyarray(py)).into_pyobject(py);
         }
-        let found = interruptible(py, None, |cancel| {
+        let found = interruptible(py, &Cancel::never(), |cancel| {
             self.inner.search_many(values, &KeyedQuery { k, ef, allow, threads, cancel })
         })?;
         let rows = found.len();
-        let (ids, scores) = vectors::rectangle(found, k);
+        let (ids, scores) = vectors::rectangle(found, k).map_err(|error| raise(py, &error))?;
         let shape = |error| raise(py, &Error::internal("rows of another length").with_source(error));
         let ids = Array2::from_shape_vec((rows, k), ids).map_err(shape)?;
         let scores = Array2::from_shape_vec((rows, k), scores).map_err(shape)?;
@@ -126,7 +124,7 @@ impl VectorIndex {
     /// Writes everything to one file, whole or not at all.
     #[pyo3(signature = (path: "str | os.PathLike[str]") -> "None")]
     fn save(&self, py: Python<'_>, path: PathBuf) -> PyResult<()> {
-        interruptible(py, None, |_| self.inner.save(&path))
+        interruptible(py, &Cancel::never(), |_| self.inner.save(&path))
     }
 
     /// Reads what `save` wrote, and builds the graph again where there was one.
@@ -138,7 +136,7 @@ impl VectorIndex {
     #[staticmethod]
     #[pyo3(signature = (path: "str | os.PathLike[str]", mmap: "bool" = false, *, threads: "int" = 0) -> "VectorIndex")]
     fn load(py: Python<'_>, path: PathBuf, mmap: bool, threads: usize) -> PyResult<Self> {
-        let inner = interruptible(py, None, |cancel| vectors::load(&path, mmap, threads, cancel))?;
+        let inner = interruptible(py, &Cancel::never(), |cancel| vectors::load(&path, mmap, threads, cancel))?;
         Ok(VectorIndex { inner })
     }
 
@@ -152,8 +150,8 @@ impl VectorIndex {
         self.inner.len()
     }
 
-    fn __contains__(&self, id: u64) -> bool {
-        self.inner.contains(id)
+    fn __contains__(&self, id: i128) -> bool {
+        u64::try_from(id).is_ok_and(|id| self.inner.contains(id))
     }
 
     fn __repr__(&self) -> String {
@@ -162,17 +160,22 @@ impl VectorIndex {
     }
 }
 
-/// Anything that numpy makes an array of, as one of `kind` in C order; itself if it is one.
-fn array<'py>(values: &Bound<'py, PyAny>, kind: &str) -> PyResult<Bound<'py, PyAny>> {
-    let arguments = PyDict::new(values.py());
-    arguments.set_item("dtype", kind)?;
-    values.py().import("numpy")?.call_method("ascontiguousarray", (values,), Some(&arguments))
+impl VectorIndex {
+    fn rows<'py>(
+        &self,
+        values: &Bound<'py, PyAny>,
+        name: &str,
+        may_be_one: bool,
+    ) -> PyResult<PyReadonlyArrayDyn<'py, f32>> {
+        let arguments = PyDict::new(values.py());
+        arguments.set_item("may_be_one", may_be_one)?;
+        let rows = values.py().import("rag_core._arrays")?.getattr("rows")?;
+        let rows = rows.call((values, name, self.inner.options().dimension), Some(&arguments))?;
+        Ok(rows.cast_into::<PyArrayDyn<f32>>()?.readonly())
+    }
 }
 
-fn float_array<'py>(values: &Bound<'py, PyAny>) -> PyResult<PyReadonlyArrayDyn<'py, f32>> {
-    Ok(array(values, "float32")?.cast_into::<PyArrayDyn<f32>>()?.readonly())
-}
-
-fn id_array<'py>(values: &Bound<'py, PyAny>) -> PyResult<PyReadonlyArray1<'py, u64>> {
-    Ok(array(values, "uint64")?.cast_into::<PyArray1<u64>>()?.readonly())
+fn id_array<'py>(values: &Bound<'py, PyAny>, name: &str) -> PyResult<PyReadonlyArray1<'py, u64>> {
+    let ids = values.py().import("rag_core._arrays")?.call_method1("ids", (values, name))?;
+    Ok(ids.cast_into::<PyArray1<u64>>()?.readonly())
 }

@@ -119,6 +119,74 @@ def test_a_fork_in_the_middle_of_everything(engine):
             thread.join()
 
 
+def test_a_fork_while_several_write_and_build(engine):
+    over, failures = threading.Event(), []
+    index = rag.VectorIndex(4, m=4, ef_construction=8)
+    vectors = np.random.default_rng(1).standard_normal((5100, 4), np.float32)
+    index.add(np.arange(5100, dtype=np.uint64), vectors)
+
+    def write(number):
+        for step in range(1_000_000):
+            if over.is_set():
+                return
+            try:
+                engine.upsert([{"id": f"{number}-{step}-{i}", "text": f"bread {step} {i} " * 20} for i in range(40)])
+                index.build()
+            except BaseException as error:
+                failures.append(error)
+                return
+
+    threads = [threading.Thread(target=write, args=(number,)) for number in range(3)]
+    for thread in threads:
+        thread.start()
+    try:
+        for _ in range(8):
+            in_a_child(lambda: (engine.search("snow"), index.search(vectors[0])))
+    finally:
+        over.set()
+        for thread in threads:
+            thread.join(PATIENCE)
+    assert failures == [] and not any(thread.is_alive() for thread in threads)
+
+
+def test_what_others_do_when_a_fork_happens(tmp_path):
+    script = f"""
+import os, sys
+calls = []
+os.register_at_fork(after_in_child=lambda: calls.append(engine.search_many(["x", "y"])))
+import rag_core as rag
+os.register_at_fork(before=lambda: calls.append(engine.search("x")))
+engine = rag.Engine.open({str(tmp_path / "data")!r})
+engine.upsert([{{"id": "a", "text": "x"}}])
+engine.commit()
+child = os.fork()
+if child == 0:
+    os._exit(0 if len(calls) == 2 and engine.search("x")[0].id == "a" else 1)
+sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+"""
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    assert subprocess.run([sys.executable, "-c", script], env=environment, timeout=PATIENCE).returncode == 0
+
+
+def test_closing_waits_for_calls_under_way(tmp_path):
+    engine = rag.Engine.open(tmp_path / "data")
+    begun, results = threading.Event(), []
+
+    def write():
+        begun.set()
+        results.append(engine.upsert([{"id": str(i), "text": f"bread {i} " * 50} for i in range(3000)]).added)
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    begun.wait()
+    time.sleep(0.2)
+    engine.close()
+    with rag.Engine.open(tmp_path / "data") as again:
+        assert again.stats().documents == 0
+    thread.join()
+    assert results == [3000]
+
+
 def of_pool(text):
     return POOL_ENGINE.search(text)
 
@@ -185,7 +253,7 @@ def test_an_event_loop_goes_on_while_documents_are_indexed(engine):
 
     answers, report, gaps = asyncio.run(asyncio.wait_for(everything(), PATIENCE))
     assert len(answers) == 80 and report.added == 1600
-    assert np.median(gaps) < 0.1
+    assert gaps.max() < max(0.25, gaps.sum() / 2), "the loop stood still"
 
 
 LONG = {

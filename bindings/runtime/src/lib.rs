@@ -15,6 +15,7 @@
 
 mod batch;
 mod chosen;
+mod handle;
 pub mod maps;
 mod overlay;
 #[cfg(feature = "hnsw")]
@@ -31,6 +32,7 @@ use serde::Deserialize;
 
 pub use batch::Batch;
 pub use chosen::{Model, open};
+pub use handle::{Call, Handle};
 
 /// Variable that names the configuration file.
 pub const CONFIG_VARIABLE: &str = "RAG_CONFIG";

@@ -5,6 +5,9 @@ use std::path::Path;
 use rag_core::ann::{KeyedIndex, KeyedOptions, Neighbours};
 use rag_core::{Cancel, Error, ErrorKind, Result};
 
+/// Most cells of an answer.
+const MOST: usize = 1 << 30;
+
 /// What stands in the place of an id where a row has fewer neighbours than were asked for; no vector may have it.
 pub const NOTHING: u64 = u64::MAX;
 
@@ -58,8 +61,19 @@ pub fn load(path: &Path, mmap: bool, threads: usize, cancel: &Cancel) -> Result<
 }
 
 /// Answers as two row-major arrays of `answers × k`; where a row is short, [`NOTHING`] and −∞.
-pub fn rectangle(answers: Vec<Neighbours>, k: usize) -> (Vec<u64>, Vec<f32>) {
-    let (mut ids, mut scores) = (Vec::with_capacity(answers.len() * k), Vec::with_capacity(answers.len() * k));
+///
+/// # Errors
+/// `ResourceExhausted` where they do not fit into memory.
+pub fn rectangle(answers: Vec<Neighbours>, k: usize) -> Result<(Vec<u64>, Vec<f32>)> {
+    let (mut ids, mut scores) = (Vec::new(), Vec::new());
+    let room = answers
+        .len()
+        .checked_mul(k)
+        .filter(|&size| ids.try_reserve_exact(size).is_ok() && scores.try_reserve_exact(size).is_ok() && size <= MOST);
+    if room.is_none() {
+        let message = format!("`k` is {k} for {} questions; ask fewer at once, or for fewer neighbours", answers.len());
+        return Err(Error::new(ErrorKind::ResourceExhausted, message));
+    }
     for (row, answer) in (1..).zip(answers) {
         for (id, score) in answer {
             ids.push(id);
@@ -68,17 +82,20 @@ pub fn rectangle(answers: Vec<Neighbours>, k: usize) -> (Vec<u64>, Vec<f32>) {
         ids.resize(row * k, NOTHING);
         scores.resize(row * k, f32::NEG_INFINITY);
     }
-    (ids, scores)
+    Ok((ids, scores))
 }
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
     use super::*;
 
     #[test]
     fn short_rows_are_filled_up() {
-        let (ids, scores) = rectangle(vec![vec![(7, 0.5)], vec![], vec![(1, 0.25), (2, 0.125)]], 2);
+        let (ids, scores) = rectangle(vec![vec![(7, 0.5)], vec![], vec![(1, 0.25), (2, 0.125)]], 2).unwrap();
         assert_eq!(ids, [7, NOTHING, NOTHING, NOTHING, 1, 2]);
+        assert_eq!(rectangle(vec![vec![], vec![]], usize::MAX).unwrap_err().kind(), ErrorKind::ResourceExhausted);
+        assert_eq!(rectangle(vec![vec![], vec![]], MOST).unwrap_err().kind(), ErrorKind::ResourceExhausted);
         assert_eq!(scores, [0.5, f32::NEG_INFINITY, f32::NEG_INFINITY, f32::NEG_INFINITY, 0.25, 0.125]);
     }
 }

@@ -96,10 +96,13 @@ impl KeyedOptions {
     }
 }
 
+/// Most neighbours that one search may ask for.
+pub const MAX_NEIGHBOURS: usize = 1_000_000;
+
 /// What to look for among the vectors of a [`KeyedIndex`].
 #[derive(Debug, Clone, Copy)]
 pub struct KeyedQuery<'a> {
-    /// Neighbours wanted, at least 1.
+    /// Neighbours wanted, 1 to [`MAX_NEIGHBOURS`].
     pub k: usize,
     /// Candidates of a search in the graph; higher finds more of the true neighbours and takes longer.
     pub ef: usize,
@@ -109,6 +112,15 @@ pub struct KeyedQuery<'a> {
     pub threads: usize,
     /// The caller's way to stop.
     pub cancel: &'a Cancel,
+}
+
+impl KeyedQuery<'_> {
+    fn check(&self) -> Result<()> {
+        if (1..=MAX_NEIGHBOURS).contains(&self.k) {
+            return Ok(());
+        }
+        Err(Error::invalid(format!("`k` is {}; ask for 1 to {MAX_NEIGHBOURS} neighbours", self.k)))
+    }
 }
 
 /// Ids and scores, best first; ties in the order of adding.
@@ -218,11 +230,9 @@ impl KeyedIndex {
         let rows = self.rows("vectors", vectors, ids.len())?;
         let rows = rows.iter().map(|row| self.inner_row(row)).collect::<Result<Vec<_>>>()?;
         let mut writer = self.writer()?;
-        for (&id, row) in ids.iter().zip(&rows) {
-            writer.put(id, row)?;
-        }
-        self.changed.store(true, Ordering::Release);
-        Ok(())
+        let put = ids.iter().zip(&rows).try_for_each(|(&id, row)| writer.put(id, row));
+        self.changed.store(true, Ordering::Release); // whatever went in counts, also where a later row did not
+        put
     }
 
     /// Takes vectors out; gives how many were there.
@@ -266,6 +276,7 @@ impl KeyedIndex {
     /// # Errors
     /// `InvalidArgument`, naming the field; `Cancelled` and `DeadlineExceeded`.
     pub fn search(&self, vector: &[f32], query: &KeyedQuery<'_>) -> Result<Neighbours> {
+        query.check()?;
         self.rows("query", vector, 1)?;
         let view = self.view()?;
         let allow = query.allow.map(|ids| self.numbers(ids));
@@ -277,6 +288,7 @@ impl KeyedIndex {
     /// # Errors
     /// As [`KeyedIndex::search`].
     pub fn search_many(&self, vectors: &[f32], query: &KeyedQuery<'_>) -> Result<Vec<Neighbours>> {
+        query.check()?;
         let rows = self.rows("query", vectors, vectors.len() / self.options.dimension)?;
         let view = self.view()?;
         let allow = query.allow.map(|ids| self.numbers(ids));

@@ -20,7 +20,7 @@ pub use flat::{FlatIndex, Merged};
 #[cfg(feature = "hnsw")]
 pub use hnsw::{HnswBuild, HnswGraph, HnswIndex, HnswParams};
 #[cfg(feature = "hnsw")]
-pub use keyed::{KeyedIndex, KeyedOptions, KeyedQuery, Metric, Neighbours};
+pub use keyed::{KeyedIndex, KeyedOptions, KeyedQuery, MAX_NEIGHBOURS, Metric, Neighbours};
 pub use segment::{FlatSegment, SegmentBytes};
 
 use crate::error::{Error, Result};

@@ -36,7 +36,7 @@ impl Inner {
     pub(super) fn build_graph_now(&self) -> Result<()> {
         let under_way = self.building.lock().ok().and_then(|mut building| building.take());
         if let Some(thread) = under_way {
-            let _ = thread.join();
+            let _ = fork::aside(|| thread.join());
         }
         let mut writer = self.writer()?;
         let Some(build) = writer.vectors.start_build() else { return Ok(()) };

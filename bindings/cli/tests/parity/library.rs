@@ -165,7 +165,7 @@ impl State {
                 let q = with["q"].as_array().unwrap();
                 if q[0].is_array() {
                     let rows: Vec<f32> = q.iter().flat_map(numbers).collect();
-                    let (ids, scores) = vectors::rectangle(index.search_many(&rows, &query)?, k);
+                    let (ids, scores) = vectors::rectangle(index.search_many(&rows, &query)?, k)?;
                     let ids: Vec<Vec<String>> =
                         ids.chunks(k).map(|row| row.iter().map(u64::to_string).collect()).collect();
                     json!({"ids": ids, "scores": scores.chunks(k).map(floats).collect::<Vec<_>>()})

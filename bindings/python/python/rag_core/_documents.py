@@ -27,7 +27,11 @@ def plain(value: object) -> Any:
     if isinstance(value, datetime.date):
         return value.isoformat()
     if type(value).__module__ == "numpy" and hasattr(value, "tolist"):
-        return value.tolist()
+        kind = getattr(getattr(value, "dtype", None), "kind", "")
+        if kind == "M":  # in nanoseconds, its own tolist() gives a bare number
+            return plain(value.astype("datetime64[us]").item()) if not value.shape else None
+        made = value.tolist() if kind in "biufOSU" else None
+        return float(value) if kind == "f" and type(made).__module__ == "numpy" else made
     return None
 
 
@@ -41,6 +45,8 @@ def rows_of(documents: object) -> tuple[Iterator[Any], bool] | None:
         return _pandas_rows(documents), True
     if hasattr(documents, "iter_rows") and module == "polars":
         return documents.iter_rows(named=True), True
+    if hasattr(documents, "read_next_batch"):
+        return (row for batch in documents for row in _batch_rows(batch)), True
     if hasattr(documents, "to_batches"):
         return (row for batch in documents.to_batches() for row in _batch_rows(batch)), True
     if hasattr(documents, "to_pylist") and hasattr(documents, "schema"):
@@ -60,5 +66,6 @@ def _pandas_rows(frame: Any) -> Iterator[dict[str, Any]]:
 
     for start in range(0, len(frame), _ROWS):
         for row in frame.iloc[start : start + _ROWS].to_dict("records"):
-            # Missing cells are NaN, NaT or NA; a list is never missing.
-            yield {str(name): cell for name, cell in row.items() if isinstance(cell, list) or not pandas.isna(cell)}
+            # Missing cells are NaN, NaT or NA; a list or array is never missing.
+            is_there = {name: not pandas.api.types.is_scalar(cell) or not pandas.isna(cell) for name, cell in row.items()}
+            yield {str(name): cell for name, cell in row.items() if is_there[name]}

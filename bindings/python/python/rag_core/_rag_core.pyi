@@ -179,7 +179,7 @@ class Engine:
         """
         Stages deletions; gives the number of documents that were there. Ids that are not there are fine.
         """
-    def explain(self, /, text: str, id: str, k: int = 10, *, filter: collections.abc.Mapping[str, object] | str | None = None, retrievers: collections.abc.Sequence[str] | None = None, tenant: str | None = None, syntax: bool = False) -> Hit | None:
+    def explain(self, /, text: str, id: str, k: int = 10, *, filter: collections.abc.Mapping[str, object] | str | None = None, retrievers: collections.abc.Sequence[str] | None = None, tenant: str | None = None, vector: collections.abc.Sequence[float] | numpy.typing.NDArray[numpy.floating[typing.Any]] | None = None, syntax: bool = False, timeout: float | None = None) -> Hit | None:
         """
         How the document `id` fares for a question: its hit with the explanation, or None when no retriever has it among
         its candidates. The other arguments are those of `search`.
@@ -560,7 +560,7 @@ class VectorIndex:
 
         Args:
             ids: n integers, 0 to 2⁶⁴ − 2, such as an array of uint64.
-            vectors: An array of shape (n, dim); float32 in C order is read without a copy.
+            vectors: An array of shape (n, dim); float32 in C order is read without a copy, so nobody may change it meanwhile.
         """
     def build(self, /) -> None:
         """
