@@ -9,7 +9,7 @@ use rag_core::{Metadata, Value, engine};
 use crate::convert::LARGEST_WHOLE;
 
 /// Hits that are converted at once, so that the event loop does not wait for thousands.
-const SLICE: usize = 200;
+const SLICE: usize = 100;
 
 type Single = Either4<bool, f64, BigInt, String>;
 type Field = Either<Single, Vec<Single>>;

@@ -121,12 +121,12 @@ impl Engine {
         arguments: SearchArguments<'_>,
         cancel: Option<&Cancel>,
     ) -> Result<Object<'env>> {
-        let Call { engine, _under_way } = self.call(env)?;
+        let Call { engine, _under_way: under_way } = self.call(env)?;
         let (scope, request) = request(env, text, arguments, cancel)?;
         let (deferred, promise) = env.create_deferred()?;
         engine.search_then(scope, request, move |answer| {
             let found = answer.map(Found::from);
-            drop(_under_way);
+            drop(under_way);
             deferred.resolve(move |env: Env| found.map_err(|error| raise(&env, &error)));
         });
         Ok(promise)

@@ -74,13 +74,13 @@ export async function evaluate(
   qrels: ByQuery,
   run: ByQuery,
   metrics: readonly string[],
-  options?: EvaluateOptions & { perQuery?: false | undefined },
+  options?: EvaluateOptions & { perQuery?: false | null | undefined },
 ): Promise<Record<string, number>>;
 export async function evaluate(
   qrels: ByQuery,
   run: ByQuery,
   metrics: readonly string[],
-  { perQuery, missing }: EvaluateOptions & { perQuery?: boolean | undefined } = {},
+  { perQuery, missing }: EvaluateOptions & { perQuery?: boolean | null | undefined } = {},
 ): Promise<Map<string, Record<string, number>> | Record<string, number>> {
   expectStrings("metrics", metrics);
   const [given, turn] = [new native.Evaluation(), new Turn()];
