@@ -1,14 +1,12 @@
 //! The engine.
 
-use std::convert::Infallible;
 use std::path::PathBuf;
-use std::sync::mpsc::{Receiver, Sender, channel};
 
 use napi::bindgen_prelude::*;
 use napi_derive::napi;
 use rag_core::engine::{Mode, SearchRequest};
 use rag_core::{Filter, Scope};
-use rag_runtime::{K, Model};
+use rag_runtime::{Call, Closing, Handle, K, Model};
 
 use crate::answer::{Answers, Found, Hit, Stats, StoredDocument, UpsertReport, VerifyReport};
 use crate::batch::Batch;
@@ -21,22 +19,8 @@ use crate::texts::Texts;
 /// A retrieval engine over one data folder.
 #[napi]
 pub struct Engine {
-    inner: Option<Open>,
+    inner: Handle,
     path: String,
-}
-
-/// An open engine, and how closing knows of the calls that are under way: each has a sender, and when all are gone the
-/// receiver is told.
-struct Open {
-    engine: rag_core::Engine,
-    under_way: Sender<Infallible>,
-    done: Receiver<Infallible>,
-}
-
-/// The engine of one call.
-struct Call {
-    engine: rag_core::Engine,
-    _under_way: Sender<Infallible>,
 }
 
 /// What can be asked of a search.
@@ -69,8 +53,7 @@ impl Engine {
         let config = config.map(PathBuf::from);
         apart(env, move || {
             let engine = rag_runtime::open(path.as_ref(), model.clone(), config.as_deref())?;
-            let (under_way, done) = channel();
-            Ok(Engine { inner: Some(Open { engine, under_way, done }), path: path.clone() })
+            Ok(Engine { inner: Handle::new(engine), path: path.clone() })
         })
     }
 
@@ -87,7 +70,7 @@ impl Engine {
         let mut documents = batch.take();
         apart(env, move || {
             let documents = std::mem::take(&mut documents);
-            call.engine.upsert_with(&scope, documents, &cancel).map(UpsertReport::from)
+            call.upsert_with(&scope, documents, &cancel).map(UpsertReport::from)
         })
     }
 
@@ -96,20 +79,20 @@ impl Engine {
         let (call, scope, ids) = (self.call(env)?, scope(env, tenant.as_deref())?, ids.take());
         apart(env, move || {
             let ids: Vec<&str> = ids.iter().map(String::as_str).collect();
-            call.engine.delete(&scope, &ids).map(|deleted| deleted as i64)
+            call.delete(&scope, &ids).map(|deleted| deleted as i64)
         })
     }
 
     #[napi(ts_return_type = "Promise<number>")]
     pub fn commit<'env>(&self, env: &'env Env) -> Result<Object<'env>> {
         let call = self.call(env)?;
-        apart(env, move || call.engine.commit().map(|seq| seq as i64))
+        apart(env, move || call.commit().map(|seq| seq as i64))
     }
 
     #[napi(ts_return_type = "Promise<void>")]
     pub fn rollback<'env>(&self, env: &'env Env) -> Result<Object<'env>> {
         let call = self.call(env)?;
-        apart(env, move || call.engine.rollback())
+        apart(env, move || call.rollback())
     }
 
     /// On the engine's own threads: libuv's would only wait for them.
@@ -148,7 +131,7 @@ impl Engine {
                 request.text.clone_from(text);
                 request
             });
-            let found = call.engine.search_many(&scope, &requests.collect::<Vec<_>>())?;
+            let found = call.search_many(&scope, &requests.collect::<Vec<_>>())?;
             Ok(Answers::from(found))
         })
     }
@@ -164,7 +147,7 @@ impl Engine {
     ) -> Result<AsyncTask<Pooled<Option<Hit>>>> {
         let call = self.call(env)?;
         let (scope, request) = request(env, text, arguments, cancel)?;
-        Ok(pooled(move || Ok(call.engine.explain(&scope, &request, &id)?.map(Hit::from))))
+        Ok(pooled(move || Ok(call.explain(&scope, &request, &id)?.map(Hit::from))))
     }
 
     #[napi(ts_return_type = "Promise<StoredDocument | null>")]
@@ -175,7 +158,7 @@ impl Engine {
         tenant: Option<String>,
     ) -> Result<AsyncTask<Pooled<Option<StoredDocument>>>> {
         let (call, scope) = (self.call(env)?, scope(env, tenant.as_deref())?);
-        Ok(pooled(move || Ok(call.engine.get(&scope, &id)?.map(StoredDocument::from))))
+        Ok(pooled(move || Ok(call.get(&scope, &id)?.map(StoredDocument::from))))
     }
 
     #[napi(ts_return_type = "Promise<Texts>")]
@@ -190,25 +173,25 @@ impl Engine {
         let (call, scope) = (self.call(env)?, scope(env, tenant.as_deref())?);
         let filter = filter.map(|json| parsed(env, &json)).transpose()?;
         let limit = optional(env, "limit", limit)?.unwrap_or(usize::MAX);
-        apart(env, move || call.engine.ids(&scope, filter.as_ref(), after.as_deref(), limit).map(Texts::from))
+        apart(env, move || call.ids(&scope, filter.as_ref(), after.as_deref(), limit).map(Texts::from))
     }
 
     #[napi(ts_return_type = "Promise<Stats>")]
     pub fn stats(&self, env: &Env, tenant: Option<String>) -> Result<AsyncTask<Pooled<Stats>>> {
         let (call, scope) = (self.call(env)?, scope(env, tenant.as_deref())?);
-        Ok(pooled(move || call.engine.stats(&scope).map(Stats::from)))
+        Ok(pooled(move || call.stats(&scope).map(Stats::from)))
     }
 
     #[napi(ts_return_type = "Promise<VerifyReport>")]
     pub fn verify<'env>(&self, env: &'env Env) -> Result<Object<'env>> {
         let call = self.call(env)?;
-        apart(env, move || call.engine.verify(|| ()).map(VerifyReport::from))
+        apart(env, move || call.verify(|| ()).map(VerifyReport::from))
     }
 
     #[napi(ts_return_type = "Promise<void>")]
     pub fn compact<'env>(&self, env: &'env Env) -> Result<Object<'env>> {
         let call = self.call(env)?;
-        apart(env, move || call.engine.compact())
+        apart(env, move || call.compact())
     }
 
     #[napi(getter)]
@@ -223,14 +206,10 @@ impl Engine {
 
     /// Closes the folder once the calls under way are over; later ones find it closed.
     #[napi(ts_return_type = "Promise<void>")]
-    pub fn close<'env>(&mut self, env: &'env Env) -> Result<Object<'env>> {
-        let mut open = self.inner.take();
+    pub fn close<'env>(&self, env: &'env Env) -> Result<Object<'env>> {
+        let mut closing = Some(self.inner.close());
         apart(env, move || {
-            if let Some(Open { engine, under_way, done }) = open.take() {
-                drop(under_way);
-                let _ = done.recv(); // an error: there is no sender left
-                drop(engine);
-            }
+            closing.take().map(Closing::wait);
             Ok(())
         })
     }
@@ -238,10 +217,7 @@ impl Engine {
 
 impl Engine {
     fn call(&self, env: &Env) -> Result<Call> {
-        match &self.inner {
-            Some(open) => Ok(Call { engine: open.engine.clone(), _under_way: open.under_way.clone() }),
-            None => Err(invalid(env, "the engine is closed; open it again")),
-        }
+        self.inner.call().map_err(|error| raise(env, &error))
     }
 }
 

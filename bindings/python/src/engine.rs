@@ -319,7 +319,7 @@ impl Engine {
 
     /// Closes the folder, so that another process may open it; what is staged is dropped. Calls under way finish first.
     fn close(&self, py: Python<'_>) {
-        py.detach(|| self.inner.close());
+        py.detach(|| self.inner.close().wait());
     }
 
     fn __enter__(slf: Py<Self>) -> Py<Self> {

@@ -61,10 +61,23 @@ impl Handle {
         self.open.lock().unwrap_or_else(PoisonError::into_inner).is_some()
     }
 
-    /// Lets no further call begin, waits for those under way, and closes the folder.
-    pub fn close(&self) {
-        let open = self.open.lock().unwrap_or_else(PoisonError::into_inner).take();
-        if let Some(Open { engine, under_way, done, process }) = open {
+    /// Lets no further call begin.
+    pub fn close(&self) -> Closing {
+        Closing { open: self.open.lock().unwrap_or_else(PoisonError::into_inner).take() }
+    }
+}
+
+/// An engine that takes no further calls.
+#[derive(Debug)]
+#[must_use]
+pub struct Closing {
+    open: Option<Open>,
+}
+
+impl Closing {
+    /// Waits for the calls under way, and closes the folder.
+    pub fn wait(self) {
+        if let Some(Open { engine, under_way, done, process }) = self.open {
             drop(under_way);
             if process == std::process::id() {
                 let _ = done.recv(); // an error: there is no sender left
@@ -89,7 +102,7 @@ mod tests {
         let (tell, told) = channel();
         std::thread::scope(|scope| {
             scope.spawn(|| {
-                handle.close();
+                handle.close().wait();
                 tell.send(()).unwrap();
             });
             while handle.is_open() {}

@@ -32,7 +32,7 @@ use serde::Deserialize;
 
 pub use batch::Batch;
 pub use chosen::{Model, open};
-pub use handle::{Call, Handle};
+pub use handle::{Call, Closing, Handle};
 
 /// Variable that names the configuration file.
 pub const CONFIG_VARIABLE: &str = "RAG_CONFIG";

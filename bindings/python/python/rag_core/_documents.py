@@ -18,7 +18,7 @@ def as_json(value: object) -> Any:
     return plain_value
 
 
-def plain(value: object) -> Any:
+def plain(value: Any) -> Any:
     """A date as RFC 3339, a scalar of numpy as Python's own; ``None`` for anything else."""
     if isinstance(value, datetime.datetime):
         if value.tzinfo is None:
@@ -35,7 +35,7 @@ def plain(value: object) -> Any:
     return None
 
 
-def rows_of(documents: object) -> tuple[Iterator[Any], bool] | None:
+def rows_of(documents: Any) -> tuple[Iterator[Any], bool] | None:
     """The rows of a table of pyarrow, polars or pandas, and ``True``; else an iterator and ``False``.
 
     ``None`` for what is no collection of documents.
