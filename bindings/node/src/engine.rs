@@ -6,14 +6,14 @@ use napi::bindgen_prelude::*;
 use napi_derive::napi;
 use rag_core::engine::{Mode, SearchRequest};
 use rag_core::{Filter, Scope};
-use rag_runtime::{Call, Closing, Handle, K, Model};
+use rag_runtime::{Call, Handle, K, Model};
 
 use crate::answer::{Answers, Found, Hit, Stats, StoredDocument, UpsertReport, VerifyReport};
 use crate::batch::Batch;
 use crate::call::{Cancel, Pooled, apart, pooled, token};
 use crate::convert::{optional, scope};
 use crate::embedder::Embedder;
-use crate::errors::{invalid, raise};
+use crate::errors::raise;
 use crate::texts::Texts;
 
 /// A retrieval engine over one data folder.
@@ -104,12 +104,12 @@ impl Engine {
         arguments: SearchArguments<'_>,
         cancel: Option<&Cancel>,
     ) -> Result<Object<'env>> {
-        let Call { engine, _under_way: under_way } = self.call(env)?;
+        let call = self.call(env)?;
         let (scope, request) = request(env, text, arguments, cancel)?;
         let (deferred, promise) = env.create_deferred()?;
-        engine.search_then(scope, request, move |answer| {
+        rag_core::Engine::clone(&call).search_then(scope, request, move |answer| {
             let found = answer.map(Found::from);
-            drop(under_way);
+            drop(call);
             deferred.resolve(move |env: Env| found.map_err(|error| raise(&env, &error)));
         });
         Ok(promise)
@@ -196,7 +196,7 @@ impl Engine {
 
     #[napi(getter)]
     pub fn repairs(&self, env: &Env) -> Result<Vec<String>> {
-        Ok(self.call(env)?.engine.repairs())
+        Ok(self.call(env)?.repairs())
     }
 
     #[napi(getter)]
@@ -209,7 +209,9 @@ impl Engine {
     pub fn close<'env>(&self, env: &'env Env) -> Result<Object<'env>> {
         let mut closing = Some(self.inner.close());
         apart(env, move || {
-            closing.take().map(Closing::wait);
+            if let Some(closing) = closing.take() {
+                closing.wait();
+            }
             Ok(())
         })
     }

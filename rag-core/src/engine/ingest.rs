@@ -31,7 +31,8 @@ impl Inner {
         let handed_in = documents.len();
         let documents = validate(scope, documents, self.config.runtime.max_document_bytes)?;
         let mut writer = self.writer()?;
-        let (mut report, mut drafts) = stages.run(Stage::Chunk, || self.draft(&mut writer, scope, &documents))?;
+        let (mut report, mut drafts) =
+            stages.run(Stage::Chunk, || self.draft(&mut writer, scope, &documents, cancel))?;
         report.repeated = handed_in - documents.len();
         stages.run(Stage::Embed, || self.embed_missing(&mut drafts, cancel, &mut report))?;
         stages.run(Stage::Store, || writer.stage(|writer| drafts.iter().try_for_each(|draft| put(writer, draft))))?;
@@ -69,11 +70,18 @@ impl Inner {
     }
 
     /// Compares each document with what is stored, and cuts the new and the changed ones into chunks.
-    fn draft(&self, writer: &mut Writer, scope: &Scope, documents: &[Document]) -> Result<(UpsertReport, Vec<Draft>)> {
+    fn draft(
+        &self,
+        writer: &mut Writer,
+        scope: &Scope,
+        documents: &[Document],
+        cancel: &Cancel,
+    ) -> Result<(UpsertReport, Vec<Draft>)> {
         let chunker = Chunker::new(&self.config.chunking, &*self.embedder);
         let chunking = chunker.fingerprint();
         let (mut report, mut drafts) = (UpsertReport::default(), Vec::new());
         for document in documents {
+            cancel.check()?;
             let store = writer.pending()?;
             let old = store.current(scope.tenant_name(), &document.id)?;
             if let (Some(filter), Some((_, old))) = (scope.filter(), &old)

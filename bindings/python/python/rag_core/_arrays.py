@@ -28,7 +28,7 @@ def ids(values: Any, name: str) -> npt.NDArray[np.uint64]:
         raise InvalidArgument(f"`{name}` is an array of {given.dtype}; give integers from 0 to 2⁶⁴ − 2")
     if given.dtype.kind == "i" and given.min() < 0:
         raise InvalidArgument(f"`{name}` has {given.min()}; give integers from 0 to 2⁶⁴ − 2")
-    return np.require(given, dtype=np.uint64, requirements="CA")
+    return np.require(given, dtype=np.uint64, requirements=["C", "A"])
 
 
 def rows(values: Any, name: str, dim: int, *, may_be_one: bool = False) -> npt.NDArray[np.float32]:
@@ -49,4 +49,4 @@ def rows(values: Any, name: str, dim: int, *, may_be_one: bool = False) -> npt.N
         raise InvalidArgument(f"`{name}` has {given.ndim} dimensions; {wanted}")
     elif given.shape[1] != dim:
         raise InvalidArgument(f"`{name}` has rows of {given.shape[1]} values; the index has dimension {dim}")
-    return np.require(given, dtype=np.float32, requirements="CA")
+    return np.require(given, dtype=np.float32, requirements=["C", "A"])
