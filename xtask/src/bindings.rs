@@ -46,7 +46,7 @@ fn check_python(runner: &mut Runner, python: &str, parity: &str) -> Result<()> {
 /// too.
 pub(crate) fn node(runner: &mut Runner) -> Result<()> {
     Runner::heading("node");
-    let is_new = ["-e", "process.exit(process.versions.node.split('.')[0] < 20)", "--"];
+    let is_new = ["-e", "process.exit(Number(process.versions.node.split('.')[0] < 20))", "--"];
     if !runner.has("node", &is_new) || !runner.has(NPM, &[]) {
         runner.skip("node", "it needs Node 20 or newer, with npm");
         return Ok(());
