@@ -289,7 +289,8 @@ LONG = {
 @pytest.mark.parametrize("name", LONG)
 def test_ctrl_c_ends_what_takes_long(name, tmp_path):
     script = f"""
-import sys, time
+import signal, sys, time
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a parent in the background leaves it ignored
 import rag_core as rag
 engine = rag.Engine.open({str(tmp_path / "data")!r})
 engine.upsert([{{"id": "kept", "text": "alpha beta"}}])
