@@ -84,10 +84,11 @@ fn try_wheel(runner: &mut Runner, python: &str, version: &str, wheel: &Path) -> 
     runner.step(&format!("an environment of Python {version}"), python, &["-m", "venv", "--clear", environment])?;
     let own = &format!("{environment}/bin/python");
     let wheel = wheel.to_str().context("the target folder is not UTF-8")?;
-    let install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", wheel, "pytest"];
+    let install = ["-m", "pip", "install", "--quiet", "--disable-pip-version-check", wheel, "pytest", "pandas"];
     runner.step(&format!("install the wheel in Python {version}"), own, &install)?;
     // The sources beside the tests stay out of the path: what is tried is what was installed.
-    let tests = ["engine", "parts", "parity", "processes"].map(|name| format!("bindings/python/tests/test_{name}.py"));
+    let tests = ["engine", "parts", "parity", "processes", "readme"]
+        .map(|name| format!("bindings/python/tests/test_{name}.py"));
     let mut pytest = vec!["-m", "pytest", "--quiet", "-p", "no:cacheprovider", "-o", "pythonpath="];
     pytest.extend(["--config-file", "bindings/python/pyproject.toml"]);
     pytest.extend(tests.iter().map(String::as_str));
