@@ -181,7 +181,9 @@ mod tests {
             });
             assert!(nothing(), "nobody is quiet inside of a call");
             go_on.send(()).ok();
-            assert_eq!((told.recv(), told.recv()), (Ok("aside"), Ok("quiet")));
+            let mut both = [told.recv(), told.recv()]; // two threads tell, in either order
+            both.sort();
+            assert_eq!(both, [Ok("aside"), Ok("quiet")]);
             go_on.send(()).ok();
             assert!(nothing(), "the call comes back only after the fork");
             end_fork.send(()).ok();
@@ -192,8 +194,8 @@ mod tests {
     #[test]
     fn a_call_that_was_aside_ends_before_a_fork_that_waits_for_another_call() {
         let (tell, told) = channel();
-        let (held, go_on) = (Mutex::new(()), Barrier::new(2));
-        let (held, go_on) = (&held, &go_on);
+        let (held, begun, go_on) = (Mutex::new(()), Barrier::new(3), Barrier::new(2));
+        let (held, begun, go_on) = (&held, &begun, &go_on);
         let _alone = alone();
         std::thread::scope(|scope| {
             let tell_of_first = tell.clone();
@@ -201,7 +203,7 @@ mod tests {
                 let _working = enter();
                 let _lock = held.lock();
                 aside(|| {
-                    go_on.wait(); // the second one is inside, and soon waits for our lock
+                    begun.wait(); // the second one is inside, and soon waits for our lock
                     go_on.wait(); // somebody waits to fork
                 });
                 tell_of_first.send("first").ok();
@@ -209,13 +211,12 @@ mod tests {
             let tell_of_second = tell.clone();
             scope.spawn(move || {
                 let _working = enter();
-                go_on.wait();
+                begun.wait();
                 drop(held.lock());
                 tell_of_second.send("second").ok();
             });
             scope.spawn(move || {
-                while gate().inside == 0 {}
-                std::thread::sleep(Duration::from_millis(20));
+                begun.wait();
                 let waits = std::thread::spawn(|| drop(quiesce()));
                 while gate().waiting == 0 {}
                 go_on.wait();
