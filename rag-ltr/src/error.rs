@@ -87,6 +87,33 @@ pub enum Error {
     /// A sample with an infinite value or none.
     #[error("value at position {0} of a sample is not finite; drop the query from both samples")]
     Sample(usize),
+    /// Numbers that do not make rows, or rows that do not fit: the message says which and how many.
+    #[error("{0}; give every row the same features, in the model's order")]
+    Shape(String),
+    /// A model that cannot be one.
+    #[error("the model is damaged at {at}: {problem}; save it again with the library that made it")]
+    Model {
+        /// Where in the file or in the model.
+        at: String,
+        /// What is wrong there.
+        problem: String,
+    },
+    /// A model that is sound, but has something that would be scored wrongly here.
+    #[error("the model has {0}, which is not supported; it is refused rather than scored nearly right")]
+    Unsupported(String),
+    /// A model that was made for other features.
+    #[error("the model was made for feature schema {model}, the rows have {rows}; {way_out}")]
+    Schema {
+        /// What the model wants.
+        model: String,
+        /// What there is.
+        rows: String,
+        /// What can be done about it.
+        way_out: String,
+    },
+    /// Training data that nothing can be learnt from, or labels that are none.
+    #[error("training: {0}")]
+    Training(String),
     /// An option of a test that is out of range.
     #[error("`{name}` is {value}; give {range}")]
     Setting {
@@ -97,4 +124,10 @@ pub enum Error {
         /// What it may be.
         range: &'static str,
     },
+}
+
+impl Error {
+    pub(crate) fn model(at: impl Into<String>, problem: impl Into<String>) -> Error {
+        Error::Model { at: at.into(), problem: problem.into() }
+    }
 }

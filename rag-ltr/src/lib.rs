@@ -19,9 +19,14 @@
 //! ```
 
 mod error;
+mod matrix;
 pub mod metrics;
+pub mod model;
 pub mod random;
+mod score;
 pub mod significance;
 pub mod trec;
 
 pub use error::{Error, Result};
+pub use matrix::Rows;
+pub use model::Ranker;
