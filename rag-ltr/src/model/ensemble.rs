@@ -168,7 +168,7 @@ impl Ensemble {
     }
 
     fn margin(&self, row: &[f32]) -> f64 {
-        let outputs = self.parts.trees.iter().map(|tree| tree.leaves[tree.leaf_of(row)].output(row));
+        let outputs = self.parts.trees.iter().map(|tree| tree.output(row));
         let base = self.parts.base;
         self.parts.averaged(match self.parts.arithmetic {
             Arithmetic::F64 => outputs.fold(base, |sum, output| sum + output),

@@ -167,4 +167,9 @@ impl Tree {
             }
         }
     }
+
+    /// What the tree adds for a row.
+    pub fn output(&self, row: &[f32]) -> f64 {
+        self.leaves[self.leaf_of(row)].output(row)
+    }
 }

@@ -4,11 +4,13 @@
 //! answer crosses out the leaves that it rules out; the first leaf that is left is the one (the bit vectors of
 //! QuickScorer: Lucchese et al. 2015, with the rows in the lanes of a vector as in Lucchese et al. 2016). There is
 //! nothing to mispredict, and most of it is a comparison and an AND. A row or two walk down the trees instead, several
-//! trees in turn ([`walk`]), so that the processor has something to do while it waits for the next node.
+//! trees in turn ([`walk`]), so that the processor has something to do while it waits for the next node; or, where the
+//! processor can look values up in its registers, the words take the place of the rows in the lanes ([`single`]).
 
 #[allow(unsafe_code)]
 mod arch;
 mod portable;
+mod single;
 #[cfg(test)]
 mod tests;
 mod walk;
@@ -17,6 +19,7 @@ mod words;
 use crate::matrix::Rows;
 use crate::model::{Arithmetic, EnsembleParts, Tree};
 
+use single::Bundles;
 use walk::Walk;
 use words::{Kernel, Words};
 
@@ -30,9 +33,16 @@ const FEWEST_FOR_A_BLOCK: usize = 5;
 #[derive(Debug)]
 pub(crate) struct Scorer {
     words: Words,
-    walk: Walk,
+    few: Few,
     base: f64,
     divisor: Option<f64>,
+}
+
+/// How a row or two are scored, by what the machine has.
+#[derive(Debug)]
+enum Few {
+    Single(Bundles, single::Kernel),
+    Walk(Walk),
 }
 
 /// What the margins of the rows are added up in. The values of leaves are kept in the same precision.
@@ -47,7 +57,12 @@ trait Sum: Copy + std::ops::AddAssign + Default + std::fmt::Debug {
 impl Scorer {
     pub(crate) fn new(parts: &EnsembleParts) -> Scorer {
         let divisor = (parts.average && !parts.trees.is_empty()).then_some(parts.trees.len() as f64);
-        Scorer { words: Words::new(parts), walk: Walk::new(parts), base: parts.base, divisor }
+        let words = Words::new(parts);
+        let few = match arch::kernels().and_then(|kernels| kernels.single) {
+            Some(kernel) => Few::Single(Bundles::new(&words), kernel),
+            None => Few::Walk(Walk::new(parts)),
+        };
+        Scorer { words, few, base: parts.base, divisor }
     }
 
     /// The margins of rows that have the columns of the model.
@@ -63,8 +78,14 @@ impl Scorer {
     fn add_up<S: Sum>(&self, rows: Rows<'_>, trees: &[Tree], margins: &mut [f64]) {
         let remainder = rows.len() % LANES;
         let in_blocks = if remainder < FEWEST_FOR_A_BLOCK { rows.len() - remainder } else { rows.len() };
-        self.words.score::<S>(rows.slice(0..in_blocks), trees, S::of(self.base), &mut margins[..in_blocks]);
-        self.walk.score::<S>(rows.slice(in_blocks..rows.len()), trees, S::of(self.base), &mut margins[in_blocks..]);
+        let (blocks, few) = margins.split_at_mut(in_blocks);
+        let (rows, rest) = (rows.slice(0..in_blocks), rows.slice(in_blocks..rows.len()));
+        let base = S::of(self.base);
+        self.words.score::<S>(rows, trees, base, blocks, S::kernel());
+        match &self.few {
+            Few::Single(bundles, kernel) => single::score((&self.words, bundles), (rest, trees), base, few, *kernel),
+            Few::Walk(walk) => walk.score(rest, trees, base, few),
+        }
         if let Some(divisor) = self.divisor {
             for margin in margins {
                 *margin /= divisor;

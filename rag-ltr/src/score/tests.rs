@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+use super::walk::Walk;
 use super::words::Kernel;
 use super::{LANES, Scorer, Sum, arch, portable, words};
 use crate::matrix::Rows;
@@ -122,6 +123,15 @@ fn blocks_and_walks_equal_the_plain_sum_to_the_bit() {
             let rows = Rows::new(&values, columns).unwrap();
             let plain = ensemble.margins_plainly(rows).unwrap();
             assert_eq!(bits(&ensemble.margins(rows).unwrap()), bits(&plain), "seed {seed}, {count} rows");
+            if count < LANES && !ensemble.parts().average {
+                let mut walked = vec![0.0; count];
+                let (walk, trees) = (Walk::new(ensemble.parts()), &ensemble.parts().trees);
+                match ensemble.parts().arithmetic {
+                    Arithmetic::F64 => walk.score(rows, trees, 0.1f64, &mut walked),
+                    Arithmetic::F32 => walk.score(rows, trees, 0.1f32, &mut walked),
+                }
+                assert_eq!(bits(&walked), bits(&plain), "seed {seed}, {count} rows walked");
+            }
         }
     }
 }
@@ -145,7 +155,7 @@ fn kernels_agree<S: Sum + PartialEq>(arithmetic: Arithmetic, of: fn(&arch::Kerne
         let scorer = Scorer::new(&parts);
         let sums = |kernel| {
             let mut margins = vec![0.0; count];
-            scorer.words.score_with::<S>(rows, &parts.trees, S::of(0.5), &mut margins, kernel);
+            scorer.words.score::<S>(rows, &parts.trees, S::of(0.5), &mut margins, kernel);
             bits(&margins)
         };
         let all = each(of);

@@ -8,6 +8,9 @@ use crate::model::{Child, Condition, EnsembleParts, Tree, ZERO};
 /// Trees that are walked in turn: enough to hide how long each step takes.
 const TOGETHER: usize = 8;
 
+/// Steps after which it is seen whether all have come to a leaf.
+const STEPS: usize = 3;
+
 /// A node. Whoever has more than the threshold in the slot goes to `next + 1`, the others, and whoever has no value, to
 /// `next`. A leaf leads to itself, since nothing is more than infinity.
 #[derive(Debug, Clone, Copy)]
@@ -114,7 +117,7 @@ impl Walk {
             for (row, margin) in rows.iter().zip(margins) {
                 let mut sum = base;
                 for tree in trees {
-                    sum += S::of(tree.leaves[tree.leaf_of(row)].output(row));
+                    sum += S::of(tree.output(row));
                 }
                 *margin = sum.to_f64();
             }
@@ -142,10 +145,16 @@ impl Walk {
     fn add_up<S: Sum>(&self, bundle: &Bundle, values: &[f32], sum: &mut S) {
         let mask = values.len() - 1;
         let mut at = bundle.first;
-        for _ in 0..bundle.depth {
-            for (at, &first) in at.iter_mut().zip(&bundle.first) {
-                let node = self.nodes[*at as usize];
-                *at = first + u32::from(node.next) + u32::from(values[node.slot as usize & mask] > node.threshold);
+        for _ in 0..bundle.depth.div_ceil(STEPS) {
+            let before = at;
+            for _ in 0..STEPS {
+                for (at, &first) in at.iter_mut().zip(&bundle.first) {
+                    let node = self.nodes[*at as usize];
+                    *at = first + u32::from(node.next) + u32::from(values[node.slot as usize & mask] > node.threshold);
+                }
+            }
+            if at == before {
+                break;
             }
         }
         for &at in &at[..bundle.trees] {

@@ -48,7 +48,7 @@ pub(super) struct Word {
 
 /// Trees that are scored in the same way.
 #[derive(Debug, Clone)]
-enum Stretch {
+pub(super) enum Stretch {
     /// Numbers alone are asked for, and each leaf is a number: words in [`Words::all`].
     Plain(Range<usize>),
     /// A tree with categories or linear leaves, and its words.
@@ -69,7 +69,7 @@ struct Column {
 pub(super) struct Words {
     arithmetic: Arithmetic,
     columns: Vec<Column>,
-    stretches: Vec<Stretch>,
+    pub stretches: Vec<Stretch>,
     pub all: Vec<Word>,
     pub questions: Vec<Question>,
     /// Splits of trees, and the leaves of the word on their left.
@@ -178,6 +178,18 @@ impl Words {
         words
     }
 
+    /// Columns that are asked for.
+    pub(super) fn width(&self) -> usize {
+        self.columns.len()
+    }
+
+    /// The questions of a word, each with whether a missing value goes left.
+    pub(super) fn questions(&self, word: &Word) -> impl Iterator<Item = (Question, bool)> {
+        let of = |range: &Range<usize>| self.questions[range.clone()].iter().copied();
+        let (left, right) = (of(&word.missing_left), of(&word.missing_right));
+        left.map(|question| (question, true)).chain(right.map(|question| (question, false)))
+    }
+
     pub(super) fn arithmetic(&self) -> Arithmetic {
         self.arithmetic
     }
@@ -227,11 +239,7 @@ impl Words {
     }
 
     /// The margins of rows; each sum starts with `base`.
-    pub(super) fn score<S: Sum>(&self, rows: Rows<'_>, trees: &[Tree], base: S, margins: &mut [f64]) {
-        self.score_with(rows, trees, base, margins, S::kernel());
-    }
-
-    pub(super) fn score_with<S: Sum>(
+    pub(super) fn score<S: Sum>(
         &self,
         rows: Rows<'_>,
         trees: &[Tree],
@@ -255,9 +263,8 @@ impl Words {
                         self.add_special(rows, &trees[*tree], words.clone(), block, groups, sums);
                     }
                     Stretch::Odd(tree) => {
-                        let tree = &trees[*tree];
                         for (row, sum) in rows.iter().zip(sums.iter_mut()) {
-                            *sum += S::of(tree.leaves[tree.leaf_of(row)].output(row));
+                            *sum += S::of(trees[*tree].output(row));
                         }
                     }
                 }
@@ -269,7 +276,7 @@ impl Words {
     }
 
     /// Rows to slots: slot after slot, `lanes` floats each.
-    fn transpose(&self, rows: Rows<'_>, block: &mut [f32], lanes: usize) {
+    pub(super) fn transpose(&self, rows: Rows<'_>, block: &mut [f32], lanes: usize) {
         if self.columns.is_empty() {
             return;
         }

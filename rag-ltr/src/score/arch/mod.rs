@@ -2,7 +2,7 @@
 
 use std::sync::OnceLock;
 
-use super::words::Kernel;
+use super::{single, words::Kernel};
 
 #[cfg(target_arch = "x86_64")]
 mod x86_64;
@@ -12,6 +12,8 @@ mod x86_64;
 pub(super) struct Kernels {
     pub f64: Kernel<f64>,
     pub f32: Kernel<f32>,
+    /// `None`: walk.
+    pub single: Option<single::Kernel>,
 }
 
 /// The fastest ones that this machine can run; `None`: the portable ones.

@@ -8,21 +8,23 @@ pub(super) fn available() -> Vec<(&'static str, Kernels)> {
 
 mod avx512 {
     use std::arch::x86_64::{
-        __m512, __m512d, __m512i, __mmask16, _CMP_GT_OQ, _CMP_NLE_UQ, _mm512_castsi512_si256, _mm512_cmp_ps_mask,
-        _mm512_cvtepu32_epi64, _mm512_extracti64x4_epi64, _mm512_loadu_pd, _mm512_loadu_ps, _mm512_lzcnt_epi32,
-        _mm512_mask_add_pd, _mm512_mask_add_ps, _mm512_mask_and_epi32, _mm512_mask_mov_pd, _mm512_permutex2var_pd,
-        _mm512_permutex2var_ps, _mm512_set1_epi32, _mm512_set1_epi64, _mm512_set1_ps, _mm512_storeu_pd,
-        _mm512_storeu_ps, _mm512_test_epi32_mask, _mm512_test_epi64_mask,
+        __m512, __m512d, __m512i, __mmask16, _CMP_GT_OQ, _CMP_NLE_UQ, _CMP_UNORD_Q, _mm_loadu_si128,
+        _mm512_castsi512_si256, _mm512_cmp_ps_mask, _mm512_cvtepu8_epi32, _mm512_cvtepu32_epi64,
+        _mm512_extracti64x4_epi64, _mm512_loadu_pd, _mm512_loadu_ps, _mm512_loadu_si512, _mm512_lzcnt_epi32,
+        _mm512_mask_add_pd, _mm512_mask_add_ps, _mm512_mask_and_epi32, _mm512_mask_mov_pd, _mm512_mask_storeu_epi32,
+        _mm512_permutex2var_pd, _mm512_permutex2var_ps, _mm512_set1_epi32, _mm512_set1_epi64, _mm512_set1_ps,
+        _mm512_storeu_pd, _mm512_storeu_ps, _mm512_test_epi32_mask, _mm512_test_epi64_mask,
     };
     use std::ops::Range;
 
     use super::Kernels;
+    use crate::score::single::{Bundles, COLUMNS};
     use crate::score::words::{GROUPS, LEAVES, Question, Word, Words};
     use crate::score::{LANES, Sum};
 
     pub(super) fn detect() -> Option<(&'static str, Kernels)> {
         let present = is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512cd");
-        present.then_some(("avx512", Kernels { f64: add_up::<f64>, f32: add_up::<f32> }))
+        present.then_some(("avx512", Kernels { f64: add_up::<f64>, f32: add_up::<f32>, single: Some(single) }))
     }
 
     /// What a kernel does with the leaves that it found.
@@ -86,6 +88,49 @@ mod avx512 {
             let goes_right = _mm512_cmp_ps_mask::<GOES_RIGHT>(load_ps(values), threshold);
             *bits = _mm512_mask_and_epi32(*bits, goes_right, *bits, not_left);
         }
+    }
+
+    fn single(bundles: &Bundles, values: &[f32], has_missing: bool, bits: &mut [u32]) {
+        // SAFETY: as in `add_up`.
+        unsafe {
+            if has_missing {
+                single_kernel::<true>(bundles, values, bits);
+            } else {
+                single_kernel::<false>(bundles, values, bits);
+            }
+        }
+    }
+
+    #[target_feature(enable = "avx512f,avx512cd")]
+    fn single_kernel<const MISSING: bool>(bundles: &Bundles, values: &[f32], out: &mut [u32]) {
+        let (values, _) = values.as_chunks::<LANES>();
+        for ((segments, leaves), out) in bundles.all.iter().zip(out.chunks_mut(LANES)) {
+            let mut bits = load_epi32(leaves);
+            for segment in &bundles.segments[segments.clone()] {
+                let at = segment.columns * (COLUMNS / LANES);
+                let (low, high) = (load_ps(&values[at]), load_ps(&values[at + 1]));
+                for slot in &bundles.slots[segment.slots.clone()] {
+                    // SAFETY: 16 bytes in an array of 16.
+                    let columns = unsafe { _mm_loadu_si128(slot.columns.as_ptr().cast()) };
+                    let value = _mm512_permutex2var_ps(low, _mm512_cvtepu8_epi32(columns), high);
+                    let mut goes_right = _mm512_cmp_ps_mask::<_CMP_NLE_UQ>(value, load_ps(&slot.thresholds));
+                    if MISSING {
+                        goes_right &= !(_mm512_cmp_ps_mask::<_CMP_UNORD_Q>(value, value) & slot.missing_left);
+                    }
+                    bits = _mm512_mask_and_epi32(bits, goes_right, bits, load_epi32(&slot.keeps));
+                }
+            }
+            let mask = (1u32 << out.len()).wrapping_sub(1) as u16;
+            // SAFETY: the mask lets through as many numbers as the chunk has.
+            unsafe { _mm512_mask_storeu_epi32(out.as_mut_ptr().cast(), mask, bits) };
+        }
+    }
+
+    #[inline]
+    #[target_feature(enable = "avx512f")]
+    fn load_epi32(values: &[u32; LANES]) -> __m512i {
+        // SAFETY: 16 numbers in an array of 16.
+        unsafe { _mm512_loadu_si512(values.as_ptr().cast()) }
     }
 
     impl Add for f64 {
@@ -160,7 +205,7 @@ mod avx2 {
 
     pub(super) fn detect() -> Option<(&'static str, Kernels)> {
         let present = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("lzcnt");
-        present.then_some(("avx2", Kernels { f64: add_up::<f64>, f32: add_up::<f32> }))
+        present.then_some(("avx2", Kernels { f64: add_up::<f64>, f32: add_up::<f32>, single: None }))
     }
 
     fn add_up<S: Sum>(words: &Words, range: Range<usize>, block: &[f32], groups: usize, sums: &mut [S]) {
