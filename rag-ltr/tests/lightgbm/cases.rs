@@ -81,12 +81,12 @@ impl Case {
 
         let written = ensemble.to_lightgbm().unwrap_or_else(|error| panic!("{name}: {error}"));
         let again = Ensemble::from_lightgbm(written.as_bytes()).unwrap();
-        assert_eq!(again, ensemble, "{name}: written and read");
+        assert!(again == ensemble, "{name}: written and read");
         assert_eq!(again.to_lightgbm().unwrap(), written, "{name}: written twice");
 
         if let Some(json) = &self.json {
             let of_json = Ensemble::from_lightgbm(json.as_bytes()).unwrap_or_else(|error| panic!("{name}: {error}"));
-            assert_eq!(bare(&of_json), bare(&ensemble), "{name}: JSON and text");
+            assert!(bare(&of_json) == bare(&ensemble), "{name}: JSON and text");
         }
     }
 }

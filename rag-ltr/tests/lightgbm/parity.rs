@@ -51,6 +51,7 @@ fn the_cases_cover_the_formats() {
         assert!(
             splits().any(|split| matches!(split.condition, Condition::AtMost(threshold) if threshold.abs() < 2e-35))
         );
+        assert!(splits().any(|split| split.condition == Condition::AtMost(f64::INFINITY)));
         assert!(trees().any(|tree| tree.leaves.len() == 1) && trees().any(|tree| tree.leaves.len() > 64));
         let linear = || trees().flat_map(|tree| &tree.leaves).filter_map(|leaf| leaf.linear.as_ref());
         assert!(linear().any(|linear| linear.terms.is_empty()) && linear().any(|linear| linear.terms.len() > 1));

@@ -11,6 +11,9 @@ use crate::model::{Child, Condition, Ensemble, Leaf, LinearLeaf, Missing, Split,
 /// its bit needs words up to it.
 const FREE_WORDS: usize = 1 << 20;
 
+/// How the JSON spells an infinite threshold: all numbers are on one side of such a split, NaN alone on the other.
+const INFINITY: f64 = 1e300;
+
 const KNOWN_OF_A_TREE: [&str; 4] = ["tree_index", "num_leaves", "num_cat", "shrinkage"];
 
 const KNOWN_OF_A_NODE: [&str; 17] = [
@@ -179,7 +182,11 @@ impl<'a> Reader<'a> {
         };
         let missing_left = truth(fields, "default_left")?;
         let (condition, missing, missing_left) = match fields.required("decision_type")? {
-            "<=" => (Condition::AtMost(snapped(fields.number("threshold")?)), missing, missing_left),
+            "<=" => {
+                let threshold = fields.number("threshold")?;
+                let threshold = if threshold == INFINITY { f64::INFINITY } else { snapped(threshold) };
+                (Condition::AtMost(threshold), missing, missing_left)
+            }
             // NaN is in no set of categories, whatever the fields say.
             "==" => (Condition::OneOf(self.categories(fields)?), Missing::Nan, false),
             _ => return Err(fields.wrong("decision_type", "it is neither <= nor ==")),

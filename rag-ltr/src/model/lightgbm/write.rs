@@ -229,7 +229,7 @@ fn rows(covers: impl Iterator<Item = f64>) -> Result<Vec<i32>> {
     let row_count = |cover: f64| {
         let count = if cover > 0.0 { cover.round().max(1.0) } else { 0.0 };
         if count > f64::from(i32::MAX) {
-            return unsupported(format!("a node with a cover of {cover}, and LightGBM counts to {}", i32::MAX));
+            return unsupported(format!("a node with a cover of {cover:?}, and LightGBM counts to {}", i32::MAX));
         }
         Ok(count as i32)
     };
