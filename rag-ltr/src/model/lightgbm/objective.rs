@@ -46,12 +46,11 @@ pub(super) fn objective_of(link: Link) -> Result<String> {
         Link::Softplus => "cross_entropy_lambda".to_owned(),
         Link::SignedSquare => "regression sqrt".to_owned(),
         Link::Sigmoid { steepness } => {
-            let text = format!("{steepness}");
-            if loose_number(&text) != Some(steepness) {
-                return Err(Error::Unsupported(format!(
-                    "the steepness {steepness} of its sigmoid, which LightGBM would read as another number"
-                )));
-            }
+            let mut spellings =
+                (0..=17).flat_map(|places| [format!("{steepness:.places$}"), format!("{steepness:.places$e}")]);
+            let text = spellings.find(|text| loose_number(text) == Some(steepness)).ok_or_else(|| {
+                Error::Unsupported(format!("the steepness {steepness} of its sigmoid, which LightGBM cannot read"))
+            })?;
             format!("binary sigmoid:{text}")
         }
         Link::Step => return Err(Error::Unsupported("the link of `binary:hinge`, which LightGBM has not".to_owned())),
@@ -85,8 +84,9 @@ mod tests {
 
     #[test]
     fn every_link_but_the_step_survives() {
-        let links = [Link::Identity, Link::Exp, Link::Softplus, Link::SignedSquare, Link::Sigmoid { steepness: 0.7 }];
-        for link in links {
+        let sigmoids = ["1", "0.7", "5.61316e-05", "1.23457e+06"].map(|text| loose_number(text).unwrap());
+        let sigmoids = sigmoids.map(|steepness| Link::Sigmoid { steepness });
+        for link in [Link::Identity, Link::Exp, Link::Softplus, Link::SignedSquare].into_iter().chain(sigmoids) {
             assert_eq!(link_of(Some(&objective_of(link).unwrap())).unwrap(), link);
         }
         assert!(matches!(objective_of(Link::Step), Err(Error::Unsupported(_))));
