@@ -13,7 +13,7 @@ fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().collect();
     let [_, model, rows, columns] = &arguments[..] else { anyhow::bail!("give MODEL ROWS COLUMNS") };
     let begin = Instant::now();
-    let ensemble = Ensemble::checked(serde_json::from_slice(&std::fs::read(model)?)?)?;
+    let ensemble = Ensemble::from_lightgbm(&std::fs::read(model)?)?;
     let loaded = begin.elapsed();
     let bytes = std::fs::read(rows)?;
     let floats: Vec<f32> = bytes.as_chunks::<4>().0.iter().map(|bytes| f32::from_le_bytes(*bytes)).collect();
