@@ -63,7 +63,7 @@ pub enum Link {
     /// Nothing: the margin is the prediction. All objectives of ranking.
     #[default]
     Identity,
-    /// `1 / (1 + exp(−steepness · margin))`.
+    /// `1 / (1 + exp(−steepness · margin))`; in 32 bits the exponent ends at 88.7, as in XGBoost.
     Sigmoid {
         /// 1 but for LightGBM's `sigmoid:`.
         steepness: f64,
@@ -97,7 +97,7 @@ impl Link {
     fn apply_f32(self, margin: f32) -> f32 {
         match self {
             Link::Identity => margin,
-            Link::Sigmoid { steepness } => 1.0 / ((-(steepness as f32) * margin).exp() + 1.0),
+            Link::Sigmoid { steepness } => 1.0 / ((-(steepness as f32) * margin).min(88.7).exp() + 1.0),
             Link::Exp => margin.exp(),
             Link::Softplus => margin.exp().ln_1p(),
             Link::SignedSquare => margin.signum() * margin * margin,

@@ -5,6 +5,7 @@ mod lightgbm;
 mod linear;
 mod ranker;
 mod tree;
+pub mod xgboost;
 
 pub use ensemble::{Arithmetic, Ensemble, EnsembleParts, Link, MAX_COLUMNS};
 pub use linear::{LinearColumn, LinearModel};

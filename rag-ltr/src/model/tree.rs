@@ -56,9 +56,11 @@ pub struct Split {
 pub enum Condition {
     /// The value is this or less.
     AtMost(f64),
-    /// The whole part of the value is one of these categories, kept as the bits of 32-bit words. Negative numbers, NaN
-    /// and what the words have no bit for are none of them.
+    /// The whole part of the value is one of these categories, kept as the bits of 32-bit words, as LightGBM has them.
+    /// The whole part of −0.5 is 0. Numbers up to −1, NaN and what the words have no bit for are none of them.
     OneOf(Vec<u32>),
+    /// The same, as XGBoost has it: a negative number is none of them, nor is −0.5.
+    OneOfFromZero(Vec<u32>),
 }
 
 /// What counts as a missing value.
@@ -101,13 +103,15 @@ impl Condition {
     pub fn holds(&self, value: f32) -> bool {
         match self {
             Condition::AtMost(threshold) => f64::from(value) <= *threshold,
-            Condition::OneOf(words) => {
-                let category = if value > -1.0 { value as u64 } else { u64::MAX };
-                let word = usize::try_from(category / 32).ok().and_then(|word| words.get(word));
-                word.is_some_and(|word| word >> (category % 32) & 1 == 1)
-            }
+            Condition::OneOf(words) => value > -1.0 && is_member(value as u64, words),
+            Condition::OneOfFromZero(words) => value >= 0.0 && is_member(value as u64, words),
         }
     }
+}
+
+fn is_member(category: u64, words: &[u32]) -> bool {
+    let word = usize::try_from(category / 32).ok().and_then(|word| words.get(word));
+    word.is_some_and(|word| word >> (category % 32) & 1 == 1)
 }
 
 impl Split {
