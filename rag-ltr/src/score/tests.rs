@@ -45,7 +45,8 @@ fn tree(random: &mut SplitMix64, columns: usize, kind: Kind) -> Tree {
         let flip = random.below(2);
         let feature = random.below(columns);
         let condition = if kind.categories && random.below(4) == 0 {
-            Condition::OneOf(vec![random.next_u64() as u32, random.next_u64() as u32])
+            let words = vec![random.next_u64() as u32, random.next_u64() as u32];
+            if random.below(2) == 0 { Condition::OneOf(words) } else { Condition::OneOfFromZero(words) }
         } else {
             Condition::AtMost(
                 [0.0, -0.0, 1e-36, 0.1, 1.5, -3.0, random.fraction(), 1e300, f64::NEG_INFINITY][random.below(9)],

@@ -167,7 +167,7 @@ impl Words {
                 continue;
             }
             let is_special = tree.leaves.iter().any(|leaf| leaf.linear.is_some())
-                || tree.splits.iter().any(|split| matches!(split.condition, Condition::OneOf(_)));
+                || tree.splits.iter().any(|split| !matches!(split.condition, Condition::AtMost(_)));
             let added = words.add(tree, &slots);
             match words.stretches.last_mut() {
                 Some(Stretch::Plain(range)) if !is_special => range.end = added.end,
@@ -217,7 +217,7 @@ impl Words {
             };
             let (missing_left, missing_right) = (questions(true), questions(false));
             let begin = self.categories.len();
-            let is_categorical = |split: &usize| matches!(tree.splits[*split].condition, Condition::OneOf(_));
+            let is_categorical = |split: &usize| !matches!(tree.splits[*split].condition, Condition::AtMost(_));
             self.categories.extend(concerned().filter(is_categorical).map(|split| (split, of_word(split))));
             self.all.push(Word {
                 missing_left,

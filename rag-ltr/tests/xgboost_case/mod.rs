@@ -101,6 +101,11 @@ pub(crate) fn read_and_score(bytes: &[u8]) -> Result<(), Error> {
     let columns = ranker.columns();
     let values: Vec<f32> = [f32::NAN, 0.5, f32::INFINITY, -0.0].iter().flat_map(|&v| vec![v; columns]).collect();
     let rows = Rows::new(&values, columns)?;
-    assert_eq!(ranker.margins(rows)?.len(), 4);
-    ranker.score(rows).map(|_| ())
+    let bits = |margins: Vec<f64>| margins.into_iter().map(f64::to_bits).collect::<Vec<_>>();
+    let margins = bits(ranker.margins(rows)?);
+    if let Model::Trees(trees) = ranker.model() {
+        assert_eq!(margins, bits(trees.margins_plainly(rows)?));
+    }
+    assert_eq!((margins.len(), ranker.score(rows)?.len()), (4, 4));
+    Ok(())
 }

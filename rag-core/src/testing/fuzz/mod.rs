@@ -9,13 +9,13 @@ mod text;
 
 pub use files::{manifest, model_file, record, segment, vectors};
 pub use store::{store, store_open};
-pub use text::{chunk, filter, lightgbm, query, tokenizer, trec};
+pub use text::{chunk, filter, lightgbm, query, tokenizer, trec, xgboost};
 
 /// What a target does with its bytes.
 pub type Body = fn(&[u8]);
 
 /// Every target, by name.
-pub const TARGETS: [(&str, Body); 13] = [
+pub const TARGETS: [(&str, Body); 14] = [
     ("chunk", chunk),
     ("filter", filter),
     ("lightgbm", lightgbm),
@@ -29,6 +29,7 @@ pub const TARGETS: [(&str, Body); 13] = [
     ("tokenizer", tokenizer),
     ("trec", trec),
     ("vectors", vectors),
+    ("xgboost", xgboost),
 ];
 
 /// Reads decisions from the bytes of an input; past the end every decision is 0.
@@ -238,9 +239,15 @@ mod tests {
     }
 
     #[test]
+    fn xgboost_holds() {
+        run("xgboost", 5000);
+    }
+
+    #[test]
     #[ignore = "takes minutes; the extended lane runs it"]
     fn parsers_hold_over_many_inputs() {
-        for target in ["chunk", "filter", "manifest", "model_file", "query", "record", "segment", "trec", "vectors"] {
+        let files = ["lightgbm", "manifest", "model_file", "record", "segment", "vectors", "xgboost"];
+        for target in ["chunk", "filter", "query", "trec"].into_iter().chain(files) {
             run_from(target, 20_000, 1);
         }
     }

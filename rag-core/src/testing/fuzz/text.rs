@@ -1,9 +1,9 @@
-//! What people write: texts, filters, queries, and the files of evaluations.
+//! What people write: texts, filters, queries, the files of evaluations and of models.
 
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
-use rag_ltr::model::Ensemble;
+use rag_ltr::model::{Ensemble, Model};
 use rag_ltr::{Rows, trec};
 use tantivy::directory::RamDirectory;
 
@@ -149,11 +149,7 @@ pub fn query(data: &[u8]) {
 /// written again.
 pub fn lightgbm(data: &[u8]) {
     let Ok(ensemble) = Ensemble::from_lightgbm(data) else { return };
-    let columns = ensemble.parts().columns;
-    let values: Vec<f32> = [f32::NAN, 0.0, -1.0, f32::INFINITY].into_iter().cycle().take(columns * 5).collect();
-    let rows = Rows::new(&values, columns).unwrap();
-    let bits = |margins: Vec<f64>| -> Vec<u64> { margins.into_iter().map(f64::to_bits).collect() };
-    assert_eq!(bits(ensemble.margins(rows).unwrap()), bits(ensemble.margins_plainly(rows).unwrap()));
+    scorers_agree(&ensemble);
     if let Ok(text) = ensemble.to_lightgbm() {
         assert_eq!(Ensemble::from_lightgbm(text.as_bytes()).unwrap(), ensemble);
     }
@@ -174,4 +170,19 @@ pub fn trec(data: &[u8]) {
             assert_eq!(trec::read_qrels(&written).unwrap(), qrels);
         }
     }
+}
+
+/// A model file of XGBoost is refused, or a model that the fast scorer and the plain one agree on.
+pub fn xgboost(data: &[u8]) {
+    if let Ok(Model::Trees(ensemble)) = rag_ltr::model::xgboost::read(data) {
+        scorers_agree(&ensemble);
+    }
+}
+
+fn scorers_agree(ensemble: &Ensemble) {
+    let columns = ensemble.parts().columns;
+    let values: Vec<f32> = [f32::NAN, 0.0, -0.5, f32::INFINITY].into_iter().cycle().take(columns * 5).collect();
+    let rows = Rows::new(&values, columns).unwrap();
+    let bits = |margins: Vec<f64>| -> Vec<u64> { margins.into_iter().map(f64::to_bits).collect() };
+    assert_eq!(bits(ensemble.margins(rows).unwrap()), bits(ensemble.margins_plainly(rows).unwrap()));
 }
