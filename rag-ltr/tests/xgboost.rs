@@ -110,23 +110,23 @@ fn to_ubjson(json: &Json, out: &mut Vec<u8>) {
     match json {
         Json::Null => out.push(b'Z'),
         Json::Bool(value) => out.push(if *value { b'T' } else { b'F' }),
-        Json::Number(number) => match number.as_i64() {
-            Some(integer) => {
-                out.push(b'L');
-                out.extend(integer.to_be_bytes());
-            }
-            None => {
-                out.push(b'd');
-                out.extend((number.as_f64().unwrap() as f32).to_be_bytes());
-            }
-        },
+        Json::Number(number) if number.is_f64() => {
+            out.push(b'd');
+            out.extend((number.as_f64().unwrap() as f32).to_be_bytes());
+        }
+        Json::Number(number) => {
+            out.push(b'L');
+            out.extend(number.as_i64().unwrap().to_be_bytes());
+        }
         Json::String(value) => {
             out.push(b'S');
             text(value, out);
         }
         Json::Array(items) => {
             out.push(b'[');
-            items.iter().for_each(|item| to_ubjson(item, out));
+            for item in items {
+                to_ubjson(item, out);
+            }
             out.push(b']');
         }
         Json::Object(entries) => {

@@ -50,19 +50,22 @@ fn damage(file: &mut Vec<u8>, random: &mut SplitMix64) {
             0 => file.truncate(at),
             1 | 2 if at < file.len() => file[at] ^= 1 << random.below(8),
             3 if at < file.len() => file[at] = random.next_u64() as u8,
-            4 => drop(file.drain(at..end)),
+            4 => {
+                file.drain(at..end);
+            }
             5 => {
                 let copy = file[at..end].to_vec();
                 let to = random.below(file.len() + 1);
                 file.splice(to..to, copy);
             }
             6 => {
-                drop(file.splice(at..at, vec![if random.below(2) == 0 { b'[' } else { b'{' }; 1 + random.below(5000)]))
+                let nested = vec![b"[{"[random.below(2)]; 1 + random.below(5000)];
+                file.splice(at..at, nested);
             }
             7 | 8 => {
                 let piece = PIECES[random.below(PIECES.len())];
                 let end = (at + random.below(piece.len() + 1)).min(file.len());
-                drop(file.splice(at..end, piece.iter().copied()));
+                file.splice(at..end, piece.iter().copied());
             }
             _ => replace_number(file, at, random),
         }
@@ -74,7 +77,7 @@ fn replace_number(file: &mut Vec<u8>, at: usize, random: &mut SplitMix64) {
     let Some(start) = file[at..].iter().position(u8::is_ascii_digit).map(|start| at + start) else { return };
     let length = file[start..].iter().take_while(|byte| byte.is_ascii_digit()).count();
     let numbers = ["0", "1", "2", "7", "16777215", "2147483647", "4294967295", "9223372036854775807"];
-    drop(file.splice(start..start + length, numbers[random.below(numbers.len())].bytes()));
+    file.splice(start..start + length, numbers[random.below(numbers.len())].bytes());
 }
 
 /// The most memory that the process has had, in KiB.
