@@ -21,44 +21,15 @@ pub(super) fn read(number: usize, tree: &file::Tree, factor: f32, words_left: &m
         return Err(Error::Unsupported(format!("leaves that are vectors of {leaf_size} values")));
     }
     source.check_lengths()?;
-    let mut categories = source.categories()?;
+    let categories = source.categories()?;
     let (order, places) = source.places()?;
-    let place = |child: i64| places[child as usize];
     let mut out = Tree::default();
     for node in order {
         if source.is_leaf(node) {
-            let weight = source.finite(node, "sum_hessian", &tree.sum_hessian)?;
-            let value = source.finite(node, "split_conditions", &tree.split_conditions)? as f32 * factor;
-            out.leaves.push(Leaf { value: value.into(), weight, cover: weight, linear: None });
-            continue;
+            out.leaves.push(source.leaf(node, factor)?);
+        } else {
+            out.splits.push(source.split(node, &places, categories[node].unwrap_or_default(), words_left)?);
         }
-        let feature = u32::try_from(tree.split_indices[node]);
-        let feature = feature.map_err(|_| source.damaged(node, "split_indices", tree.split_indices[node]))?;
-        let weight = source.finite(node, "sum_hessian", &tree.sum_hessian)?;
-        let (left, right) = (place(tree.left_children[node]), place(tree.right_children[node]));
-        let mut split = Split {
-            feature,
-            condition: Condition::OneOfFromZero(Vec::new()),
-            missing: Missing::Nan,
-            missing_left: tree.default_left[node].0,
-            left,
-            right,
-            gain: source.finite(node, "loss_changes", &tree.loss_changes)?,
-            value: 0.0, // `base_weights` lacks the learning rate that leaves have
-            weight,
-            cover: weight,
-        };
-        match tree.split_type.get(node).copied().unwrap_or(0) {
-            0 => split.condition = source.below(node)?,
-            1 => {
-                let members = categories[node].take().unwrap_or_default();
-                split.condition = Condition::OneOfFromZero(source.words(node, members, words_left)?);
-                // The members of a set go right there and left here.
-                (split.left, split.right, split.missing_left) = (right, left, !split.missing_left);
-            }
-            other => return Err(source.damaged(node, "split_type", other)),
-        }
-        out.splits.push(split);
     }
     Ok(out)
 }
@@ -130,6 +101,35 @@ impl<'a> Source<'a> {
             }
         }
         Ok((order, places))
+    }
+
+    fn leaf(&self, node: usize, factor: f32) -> Result<Leaf> {
+        let weight = self.finite(node, "sum_hessian", &self.tree.sum_hessian)?;
+        let value = self.finite(node, "split_conditions", &self.tree.split_conditions)? as f32 * factor;
+        Ok(Leaf { value: value.into(), weight, cover: weight, linear: None })
+    }
+
+    fn split(&self, node: usize, places: &[Child], members: &[i64], words_left: &mut usize) -> Result<Split> {
+        let tree = self.tree;
+        let feature = tree.split_indices[node];
+        let feature = u32::try_from(feature).map_err(|_| self.damaged(node, "split_indices", feature))?;
+        let mut left = places[tree.left_children[node] as usize];
+        let mut right = places[tree.right_children[node] as usize];
+        let mut missing_left = tree.default_left[node].0;
+        let condition = match tree.split_type.get(node).copied().unwrap_or(0) {
+            0 => self.below(node)?,
+            1 => {
+                // The members of a set go right there and left here.
+                (left, right, missing_left) = (right, left, !missing_left);
+                Condition::OneOfFromZero(self.words(node, members, words_left)?)
+            }
+            other => return Err(self.damaged(node, "split_type", other)),
+        };
+        let gain = self.finite(node, "loss_changes", &tree.loss_changes)?;
+        let weight = self.finite(node, "sum_hessian", &tree.sum_hessian)?;
+        let value = 0.0; // `base_weights` lacks the learning rate that leaves have
+        let missing = Missing::Nan;
+        Ok(Split { feature, condition, missing, missing_left, left, right, gain, value, weight, cover: weight })
     }
 
     /// `value < threshold` as `value ≤` the next float below. Nothing is below minus infinity.
