@@ -87,7 +87,7 @@ fn infos(columns: usize, trees: &[Tree]) -> Vec<String> {
                 let (low, high) = ranges[column].unwrap_or((threshold, threshold));
                 ranges[column] = Some((low.min(threshold), high.max(threshold)));
             }
-            Condition::OneOf(words) => {
+            Condition::OneOf(words) | Condition::OneOfFromZero(words) => {
                 let set = &mut sets[column];
                 set.resize(set.len().max(words.len()), 0);
                 set.iter_mut().zip(words).for_each(|(union, word)| *union |= word);
@@ -200,7 +200,10 @@ fn conditions(tree: usize, splits: &[Split]) -> Result<Conditions> {
                 all.thresholds.push(threshold_of_lightgbm);
                 all.decisions.push(missing | if split.missing_left { DEFAULT_LEFT } else { 0 });
             }
-            Condition::OneOf(words) => {
+            Condition::OneOf(words) | Condition::OneOfFromZero(words) => {
+                if split.condition.holds(0.0) != split.condition.holds(-0.5) {
+                    return refused("a set with the category 0; LightGBM takes −0.5 for it as well");
+                }
                 if split.goes_left(f32::NAN) || split.goes_left(0.0) != split.condition.holds(0.0) {
                     return refused("a missing value sent to a set of categories; LightGBM sends it to the right");
                 }
