@@ -19,6 +19,7 @@
 //! ```
 
 mod error;
+mod explain;
 mod matrix;
 pub mod metrics;
 pub mod model;
@@ -28,5 +29,6 @@ pub mod significance;
 pub mod trec;
 
 pub use error::{Error, Result};
+pub use explain::Explained;
 pub use matrix::Rows;
 pub use model::Ranker;

@@ -159,7 +159,7 @@ impl Ensemble {
         Ok(rows.iter().map(|row| self.margin(row)).collect())
     }
 
-    fn check_rows(&self, rows: Rows<'_>) -> Result<()> {
+    pub(crate) fn check_rows(&self, rows: Rows<'_>) -> Result<()> {
         let columns = self.parts.columns;
         if rows.columns() != columns {
             return Err(Error::Shape(format!("the rows have {} columns; the model has {columns}", rows.columns())));

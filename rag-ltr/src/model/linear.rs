@@ -66,11 +66,16 @@ impl LinearModel {
     /// # Errors
     /// [`Error::Shape`] for rows with another number of columns.
     pub fn margins(&self, rows: Rows<'_>) -> Result<Vec<f64>> {
+        self.check_rows(rows)?;
+        Ok(rows.iter().map(|row| self.margin(row)).collect())
+    }
+
+    pub(crate) fn check_rows(&self, rows: Rows<'_>) -> Result<()> {
         if rows.columns() != self.columns.len() {
             let (found, wanted) = (rows.columns(), self.columns.len());
             return Err(Error::Shape(format!("the rows have {found} columns; the model has {wanted}")));
         }
-        Ok(rows.iter().map(|row| self.margin(row)).collect())
+        Ok(())
     }
 
     /// What each column adds to the margin of a row.
