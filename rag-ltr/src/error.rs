@@ -111,6 +111,28 @@ pub enum Error {
         /// What can be done about it.
         way_out: String,
     },
+    /// A migration between feature schemas that does not lead from the one to the other.
+    #[error("the migration from feature schema {from} to {to} does not fit: {problem}")]
+    Migration {
+        /// The schema that it starts from.
+        from: String,
+        /// The schema that it should end at.
+        to: String,
+        /// What does not fit, and at which step.
+        problem: String,
+    },
+    /// A model file of a later version.
+    #[error(
+        "the model file has version {found}, written by {writer}; this library reads version {readable}: update it, or save the model again with the older one"
+    )]
+    Version {
+        /// The version of the file.
+        found: u64,
+        /// The library that wrote it, as the file says.
+        writer: String,
+        /// The version that is read here.
+        readable: u64,
+    },
     /// Training data that nothing can be learnt from, or labels that are none.
     #[error("training: {0}")]
     Training(String),

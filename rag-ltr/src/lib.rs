@@ -24,6 +24,7 @@ mod matrix;
 pub mod metrics;
 pub mod model;
 pub mod random;
+pub mod schema;
 mod score;
 pub mod significance;
 pub mod trec;

@@ -108,6 +108,8 @@ fn explain_trees(ensemble: &Ensemble, rows: Rows<'_>) -> Result<Explained> {
             expected += walk.add(tree, rows.slice(block.clone()), sums)?;
         }
     }
-    contributions.iter_mut().for_each(|contribution| *contribution = parts.averaged(*contribution));
+    for contribution in &mut contributions {
+        *contribution = parts.averaged(*contribution);
+    }
     Ok(Explained { contributions, columns, expected: parts.averaged(expected) })
 }

@@ -63,6 +63,7 @@ fn point(count: usize, position: usize) -> (f64, f64) {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used)]
 mod tests {
     use super::*;
 

@@ -66,13 +66,12 @@ impl Walk {
     /// Adds what each feature does to the answer of a tree, for at most [`BLOCK`] rows, and gives what the tree answers
     /// when nothing is known.
     pub(super) fn add(&mut self, tree: &Tree, rows: Rows<'_>, contributions: &mut [f64]) -> Result<f64> {
-        let mut expected = 0.0;
-        self.node(tree, tree.root(), 1.0, rows, &mut expected, contributions)?;
+        let mut expected = self.node(tree, tree.root(), 1.0, rows, contributions);
         while let Some(step) = self.steps.pop() {
             match step {
                 Step::Down { to, reach, factor } => {
                     self.enter(factor)?;
-                    self.node(tree, to, reach, rows, &mut expected, contributions)?;
+                    expected += self.node(tree, to, reach, rows, contributions);
                 }
                 Step::Up(before) => self.leave(before),
             }
@@ -80,21 +79,14 @@ impl Walk {
         Ok(expected)
     }
 
-    /// What is to do at a node that `reach` of the training rows came to.
-    fn node(
-        &mut self,
-        tree: &Tree,
-        node: Child,
-        reach: f64,
-        rows: Rows<'_>,
-        expected: &mut f64,
-        contributions: &mut [f64],
-    ) -> Result<()> {
+    /// What is to do at a node that a share of `reach` of the training rows came to. Gives what a leaf adds to the
+    /// expected answer.
+    fn node(&mut self, tree: &Tree, node: Child, reach: f64, rows: Rows<'_>, contributions: &mut [f64]) -> f64 {
         match node {
             Child::Leaf(leaf) => {
                 let value = tree.leaves[leaf as usize].value;
-                *expected += reach * value;
                 self.leaf(value, rows, contributions);
+                reach * value
             }
             Child::Split(position) => {
                 let split = &tree.splits[position as usize];
@@ -109,9 +101,9 @@ impl Walk {
                     let factor = Factor { feature, unknown, known };
                     self.steps.push(Step::Down { to, reach: reach * unknown, factor });
                 }
+                0.0
             }
         }
-        Ok(())
     }
 
     /// Takes a branch: its factor joins the one that the feature has already.

@@ -28,6 +28,7 @@ impl PartialEq for Ensemble {
 
 /// The parts of an [`Ensemble`] before they are checked.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct EnsembleParts {
     /// Features of a row.
     pub columns: usize,
@@ -58,7 +59,7 @@ pub enum Arithmetic {
 
 /// What the objective of a model makes of the sum (its margin) when it predicts.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Link {
     /// Nothing: the margin is the prediction. All objectives of ranking.
     #[default]

@@ -2,12 +2,14 @@
 
 mod ensemble;
 mod lightgbm;
+mod file;
 mod linear;
 mod ranker;
 mod tree;
 pub mod xgboost;
 
 pub use ensemble::{Arithmetic, Ensemble, EnsembleParts, Link, MAX_COLUMNS};
+pub use file::Training;
 pub use linear::{LinearColumn, LinearModel};
 pub use ranker::{Model, Ranker};
 pub use tree::{Child, Condition, Leaf, LinearLeaf, Missing, Split, Tree, ZERO};

@@ -1,8 +1,9 @@
 //! A model that is ready to score.
 
-use super::{Arithmetic, Ensemble, LinearModel, Link};
+use super::{Arithmetic, Ensemble, LinearModel, Link, Training};
 use crate::error::Result;
 use crate::matrix::Rows;
+use crate::schema::SchemaId;
 
 /// What a ranker scores with.
 #[derive(Debug, Clone, PartialEq)]
@@ -17,6 +18,8 @@ pub enum Model {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Ranker {
     model: Model,
+    schema: Option<SchemaId>,
+    training: Option<Training>,
 }
 
 impl Ranker {
@@ -28,7 +31,29 @@ impl Ranker {
         if let Model::Linear(linear) = &model {
             linear.check()?;
         }
-        Ok(Ranker { model })
+        Ok(Ranker { model, schema: None, training: None })
+    }
+
+    /// Says which features the columns of the model are.
+    #[must_use]
+    pub fn with_schema(self, schema: SchemaId) -> Ranker {
+        Ranker { schema: Some(schema), ..self }
+    }
+
+    /// Says how the model came to be.
+    #[must_use]
+    pub fn with_training(self, training: Training) -> Ranker {
+        Ranker { training: Some(training), ..self }
+    }
+
+    /// Which features the columns of the model are, where that is known.
+    pub fn schema(&self) -> Option<SchemaId> {
+        self.schema
+    }
+
+    /// How the model came to be, where that is known.
+    pub fn training(&self) -> Option<&Training> {
+        self.training.as_ref()
     }
 
     /// The model itself.

@@ -7,6 +7,7 @@ pub const ZERO: f32 = 1e-35;
 
 /// A regression tree: its root is the first split or, where there is none, the first leaf.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Tree {
     /// The inner nodes.
     pub splits: Vec<Split>,
@@ -26,6 +27,7 @@ pub enum Child {
 
 /// An inner node: one question about one feature.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Split {
     /// Column of the feature.
     pub feature: u32,
@@ -77,6 +79,7 @@ pub enum Missing {
 
 /// A leaf.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Leaf {
     /// What it adds to the score.
     pub value: f64,
@@ -91,6 +94,7 @@ pub struct Leaf {
 
 /// The linear model of a leaf (Shi, Li & Li 2019, as LightGBM grows them). Values within [`ZERO`] of 0 count as 0.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct LinearLeaf {
     /// Where the sum starts.
     pub constant: f64,
