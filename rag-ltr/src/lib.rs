@@ -27,6 +27,7 @@ pub mod random;
 pub mod schema;
 mod score;
 pub mod significance;
+pub mod train;
 pub mod trec;
 
 pub use error::{Error, Result};
