@@ -21,7 +21,7 @@ use serde::de::{Deserializer as _, IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{Condition, Ensemble, EnsembleParts, LinearModel, Link, Model, Ranker, Tree};
+use super::{Condition, Ensemble, EnsembleParts, LinearModel, Link, Model, Ranker, Tree, xgboost};
 use crate::error::{Error, Result};
 use crate::schema::SchemaId;
 
@@ -117,8 +117,8 @@ impl Ranker {
     pub fn from_bytes(bytes: &[u8]) -> Result<Ranker> {
         match recognise(bytes)? {
             Format::Ours => read(bytes),
-            Format::LightGbm => Err(Error::Unsupported("the format of LightGBM".to_owned())),
-            Format::XgBoost => Err(Error::Unsupported("the format of XGBoost".to_owned())),
+            Format::LightGbm => Ranker::new(Model::Trees(Ensemble::from_lightgbm(bytes)?)),
+            Format::XgBoost => Ranker::new(xgboost::read(bytes)?),
         }
     }
 
