@@ -85,6 +85,23 @@ fn contributions_are_those_of_xgboost_as_far_as_its_32_bits_say() {
     }
 }
 
+/// What the readers of model files take for the cover is what an explanation needs.
+#[test]
+fn models_read_from_files_are_explained() {
+    let seeds = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/seeds");
+    for (name, tolerance) in [("lightgbm/categories", 1e-9), ("lightgbm/forest", 1e-9), ("xgboost/categories", 1e-5)] {
+        let ranker = Ranker::from_bytes(&std::fs::read(seeds.join(name)).unwrap()).unwrap();
+        let values = random_values(&mut SplitMix64::new(9), 20 * ranker.columns());
+        let rows = Rows::new(&values, ranker.columns()).unwrap();
+        let explained = ranker.explain(rows).unwrap();
+        assert_sums(&ranker, rows, &explained, tolerance);
+        assert!(explained.contributions().iter().any(|contribution| *contribution != 0.0), "{name}");
+    }
+    let linear = Ranker::from_bytes(&std::fs::read(seeds.join("lightgbm/linear")).unwrap()).unwrap();
+    let refused = linear.explain(Rows::new(&[], linear.columns()).unwrap());
+    assert!(matches!(refused, Err(Error::Unsupported(_))), "{refused:?}");
+}
+
 /// A tree of random shape, with categories, missing values and covers that do not add up, as XGBoost's do not quite.
 fn random_tree(random: &mut SplitMix64, splits: usize, columns: usize) -> Tree {
     let leaf = |random: &mut SplitMix64| Leaf {

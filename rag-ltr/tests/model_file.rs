@@ -11,6 +11,24 @@ use rag_ltr::model::{
 use rag_ltr::{Error, Ranker};
 use serde_json::{Value, json};
 
+/// Sound models of both libraries.
+const SEEDS: [&str; 14] = [
+    "lightgbm/categories",
+    "lightgbm/categories_json",
+    "lightgbm/forest",
+    "lightgbm/linear",
+    "lightgbm/linear_json",
+    "lightgbm/one_leaf",
+    "xgboost/categories",
+    "xgboost/categories_json",
+    "xgboost/dart",
+    "xgboost/dart_json",
+    "xgboost/linear",
+    "xgboost/linear_json",
+    "xgboost/trees",
+    "xgboost/trees_json",
+];
+
 fn tree() -> Tree {
     let split = |feature, condition, missing, left, right, cover| {
         let (gain, value, weight) = (12.5, -0.1, 7.25);
