@@ -1,6 +1,6 @@
 """Scoring by trees, one thread: this library beside LightGBM, XGBoost, tl2cgen and lleaves, in one run, taking turns.
 
-    pip install lightgbm xgboost tl2cgen treelite lleaves      # gcc as well
+    pip install lightgbm xgboost tl2cgen treelite lleaves "llvmlite<0.44"      # gcc as well
     cargo build --release -p rag-peers
     python benches/peers/score_trees.py [--rounds 7] [--quick] [--program target/release/score_trees]
 

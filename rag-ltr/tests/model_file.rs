@@ -161,9 +161,10 @@ fn the_files_of_others_are_told_apart_by_what_only_they_have() {
     for name in SEEDS {
         let file = seed(name);
         let ranker = Ranker::from_bytes(&file).unwrap();
-        let direct = match name.starts_with("lightgbm") {
-            true => Model::Trees(Ensemble::from_lightgbm(&file).unwrap()),
-            false => xgboost::read(&file).unwrap(),
+        let direct = if name.starts_with("lightgbm") {
+            Model::Trees(Ensemble::from_lightgbm(&file).unwrap())
+        } else {
+            xgboost::read(&file).unwrap()
         };
         assert_eq!(ranker.model(), &direct, "{name}");
         assert_eq!(Ranker::from_bytes(&ranker.to_bytes().unwrap()).unwrap(), ranker, "{name} as a file of our own");
