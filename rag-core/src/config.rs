@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
+use crate::features::FeaturesConfig;
 
 /// All settings; `EngineConfig::default()` is a good engine.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
@@ -16,6 +17,10 @@ pub struct EngineConfig {
     pub vectors: VectorConfig,
     /// How the retrievers' runs become one ranking.
     pub fusion: FusionConfig,
+    /// What is computed of each candidate for learning to rank.
+    pub features: FeaturesConfig,
+    /// Learning to rank.
+    pub ltr: LtrConfig,
     /// The work around them.
     pub runtime: RuntimeConfig,
 }
@@ -114,6 +119,24 @@ pub enum FusionMethod {
     Rrf,
 }
 
+/// Learning to rank. Without a model the fused order stands.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LtrConfig {
+    /// File of the model, for whoever opens the engine; the engine itself is given models by `Engine::set_ranker`.
+    pub model: Option<std::path::PathBuf>,
+    /// Weight of the model's score in `[0, 1]`; the fused score has the rest. Default 1.
+    pub weight: f32,
+    /// Best fused candidates that the model ranks, or as many as a search asks for where that is more. Default 100.
+    pub depth: usize,
+}
+
+impl Default for LtrConfig {
+    fn default() -> Self {
+        LtrConfig { model: None, weight: 1.0, depth: 100 }
+    }
+}
+
 /// The work around the retrievers.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -165,6 +188,13 @@ impl EngineConfig {
         }
         if !(1..=10_000).contains(&self.fusion.depth) {
             return fail("fusion.depth", &self.fusion.depth, "give 1 to 10000");
+        }
+        self.features.validate()?;
+        if !(0.0..=1.0).contains(&self.ltr.weight) {
+            return fail("ltr.weight", &self.ltr.weight, "give 0 to 1");
+        }
+        if !(1..=10_000).contains(&self.ltr.depth) {
+            return fail("ltr.depth", &self.ltr.depth, "give 1 to 10000");
         }
         if self.runtime.threads > 1024 {
             return fail("runtime.threads", &self.runtime.threads, "give 0 (all) to 1024");

@@ -1,12 +1,14 @@
 //! Embeddable retrieval engine: embedding, hybrid retrieval, fusion and learning to rank in your own process.
 
 pub mod ann;
+pub mod cache;
 pub mod config;
 pub mod distance;
 pub mod embed;
 #[cfg(feature = "engine")]
 pub mod engine;
 mod error;
+pub mod features;
 pub mod filter;
 pub mod fork;
 #[cfg_attr(not(feature = "engine"), allow(dead_code))]

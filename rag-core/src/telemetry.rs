@@ -19,6 +19,10 @@ pub enum Stage {
     Lexical,
     /// Runs to one ranking.
     Fuse,
+    /// Candidates to rows of features.
+    Features,
+    /// Rows of features to the model's order.
+    Ltr,
     /// Document numbers to documents.
     Hydrate,
     /// Documents to chunks.
@@ -38,6 +42,8 @@ impl Stage {
             Stage::Dense => "dense",
             Stage::Lexical => "lexical",
             Stage::Fuse => "fuse",
+            Stage::Features => "features",
+            Stage::Ltr => "ltr",
             Stage::Hydrate => "hydrate",
             Stage::Chunk => "chunk",
             Stage::Store => "store",
@@ -58,10 +64,25 @@ pub struct StageRecord {
     pub error: Option<ErrorKind>,
 }
 
+/// What a cache had for one search.
+#[non_exhaustive]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CacheRecord {
+    /// Which cache: `features`.
+    pub cache: &'static str,
+    /// Values that were there.
+    pub hits: usize,
+    /// Values that had to be computed.
+    pub misses: usize,
+}
+
 /// Receiver of stage records; called on the thread that did the work, so it must be quick.
 pub trait Telemetry: Send + Sync + fmt::Debug {
     /// One stage ended.
     fn record(&self, record: &StageRecord);
+
+    /// A cache was asked.
+    fn cached(&self, _record: &CacheRecord) {}
 }
 
 /// Drops everything; the default.

@@ -379,6 +379,16 @@ impl Cancel {
         Cancel { flag: Arc::default(), deadline: Instant::now().checked_add(budget) }
     }
 
+    /// The same way to stop, with only this share of the time that is left.
+    #[cfg(feature = "engine")]
+    pub(crate) fn hurried(&self, share: f64) -> Self {
+        let hurried = |deadline: Instant| {
+            let now = Instant::now();
+            now + deadline.saturating_duration_since(now).mul_f64(share)
+        };
+        Cancel { flag: self.flag.clone(), deadline: self.deadline.map(hurried) }
+    }
+
     /// Stops the call at its next check, from any thread.
     pub fn cancel(&self) {
         self.flag.store(true, Ordering::Relaxed);

@@ -1,6 +1,6 @@
 //! What callers hand to the engine and get back.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use crate::error::{Error, Result};
 use crate::filter::Filter;
@@ -72,6 +72,8 @@ pub struct SearchRequest {
     pub vector: Option<Vec<f32>>,
     /// Whether each hit tells how it came about.
     pub explain: bool,
+    /// When the question was asked, for features that count ages; `None`: now.
+    pub now: Option<SystemTime>,
     /// The caller's way to stop, and the deadline.
     pub cancel: Cancel,
 }
@@ -87,6 +89,7 @@ impl SearchRequest {
             syntax: false,
             vector: None,
             explain: false,
+            now: None,
             cancel: Cancel::never(),
         }
     }
@@ -123,6 +126,13 @@ impl SearchRequest {
     #[must_use]
     pub fn with_explanations(mut self) -> Self {
         self.explain = true;
+        self
+    }
+
+    /// Asks as if it were another time: with logs of the past, or in tests.
+    #[must_use]
+    pub fn with_now(mut self, now: SystemTime) -> Self {
+        self.now = Some(now);
         self
     }
 
@@ -171,7 +181,8 @@ pub struct Answer {
 pub struct Hit {
     /// 1-based.
     pub rank: usize,
-    /// Fused score in hybrid mode, cosine or BM25 in the others; higher is better.
+    /// Fused score in hybrid mode, cosine or BM25 in the others; with a ranker the blend of it and the model's score.
+    /// Higher is better.
     pub score: f32,
     /// Id of the document.
     pub id: String,
@@ -199,7 +210,7 @@ pub struct Passage {
     pub text: String,
 }
 
-/// How a score came about. The parts add up to the score.
+/// How a score came about. The parts of the runs add up to the fused score, which without a ranker is the score.
 #[non_exhaustive]
 #[derive(Debug, Clone, PartialEq)]
 pub struct Explanation {
@@ -209,6 +220,41 @@ pub struct Explanation {
     pub fusion: String,
     /// One for each run that was asked, in run order.
     pub runs: Vec<RunExplanation>,
+    /// What the ranker said; `None` without one, and where it was skipped.
+    pub ltr: Option<LtrExplanation>,
+}
+
+/// What a ranker thought of a document: the score is `(1 − weight) · fused_normalized + weight · normalized`.
+#[non_exhaustive]
+#[derive(Debug, Clone, PartialEq)]
+pub struct LtrExplanation {
+    /// The fused score, which the runs add up to.
+    pub fused: f32,
+    /// Its place between the least and the greatest of the candidates that the model ranked.
+    pub fused_normalized: f32,
+    /// The model's score.
+    pub score: f64,
+    /// Its place between the least and the greatest.
+    pub normalized: f32,
+    /// Weight of the model's score.
+    pub weight: f32,
+    /// What the model answers on the mean of its training. With the contributions of all features it adds up to `score`;
+    /// `None` where the model does not say.
+    pub expected: Option<f64>,
+    /// Every feature of the schema, in its order.
+    pub features: Vec<FeatureExplanation>,
+}
+
+/// One feature of a document.
+#[non_exhaustive]
+#[derive(Debug, Clone, PartialEq)]
+pub struct FeatureExplanation {
+    /// Its name in the schema.
+    pub name: String,
+    /// Its value; NaN: missing.
+    pub value: f32,
+    /// Its SHAP value: what it adds to the score. `None`: the model does not read it.
+    pub contribution: Option<f64>,
 }
 
 /// What one retriever thought of a document.
@@ -293,6 +339,8 @@ pub struct Stats {
     pub analyser: String,
     /// Bytes on disk: the store, the lexical index, the sealed vectors.
     pub bytes: DiskBytes,
+    /// The cache of features.
+    pub feature_cache: crate::cache::CacheStats,
 }
 
 /// Bytes on disk.

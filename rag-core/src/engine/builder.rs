@@ -3,15 +3,18 @@
 use std::path::Path;
 use std::sync::{Arc, Mutex};
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 
 use super::lock::Lock;
 use super::open::{Layout, Writer};
 use super::{Engine, Inner};
+use crate::cache::FeatureCache;
 use crate::config::EngineConfig;
 use crate::embed::{Embedder, StaticModel};
 use crate::error::Result;
+use crate::features::{Extractor, FeatureFunction};
 use crate::format::disk::Disk;
+use crate::lexical::Analyser;
 use crate::pool::Pool;
 use crate::store::StoreCheck;
 use crate::telemetry::{NoTelemetry, Telemetry};
@@ -33,6 +36,8 @@ pub struct EngineBuilder {
     config: EngineConfig,
     embedder: Option<Arc<dyn Embedder>>,
     telemetry: Option<Arc<dyn Telemetry>>,
+    functions: Vec<Arc<dyn FeatureFunction>>,
+    cache: Option<Arc<dyn FeatureCache>>,
     check: StoreCheck,
     disk: Disk,
 }
@@ -64,6 +69,20 @@ impl EngineBuilder {
         self
     }
 
+    /// Adds features of the caller's own; may be called several times, and the order is that of the schema.
+    #[must_use]
+    pub fn feature_function(mut self, function: Arc<dyn FeatureFunction>) -> Self {
+        self.functions.push(function);
+        self
+    }
+
+    /// Sets the cache of features, in the place of the one in memory. Engines may share it.
+    #[must_use]
+    pub fn feature_cache(mut self, cache: Arc<dyn FeatureCache>) -> Self {
+        self.cache = Some(cache);
+        self
+    }
+
     /// Checks every page of the store while opening; takes as long as reading the file.
     #[must_use]
     pub fn check_store(mut self) -> Self {
@@ -90,7 +109,7 @@ impl EngineBuilder {
     /// files that are missing or damaged are made again, which [`Engine::repairs`] tells.
     ///
     /// # Errors
-    /// `InvalidArgument` for settings, `Conflict` when another process has the folder, `ModelMismatch` when its vectors
+    /// `InvalidArgument` for settings and features, `Conflict` when another process has the folder, `ModelMismatch` when its vectors
     /// are of another model, `Corruption` when the store is damaged, failures of the disk.
     pub fn open(self, folder: impl AsRef<Path>) -> Result<Engine> {
         self.config.validate()?;
@@ -98,6 +117,9 @@ impl EngineBuilder {
             Some(embedder) => embedder,
             None => Arc::new(StaticModel::bundled()?),
         };
+        let analyser = Analyser::new(&self.config.lexical.language)?;
+        let model = format!("{:?}", embedder.identity());
+        let features = Extractor::new(&self.config.features, self.functions, self.cache, &model, analyser.describe())?;
         let layout = Layout::create(folder.as_ref())?;
         let lock = Lock::take(&layout.folder)?;
         let (mut writer, repairs) = Writer::open(layout.clone(), &self.config, &*embedder, self.disk, self.check)?;
@@ -109,6 +131,8 @@ impl EngineBuilder {
                 analyser: writer.analyser.clone(),
                 embedder,
                 telemetry: self.telemetry.unwrap_or_else(|| Arc::new(NoTelemetry)),
+                features,
+                ranking: ArcSwapOption::empty(),
                 snapshot: ArcSwap::from_pointee(snapshot),
                 writer: Mutex::new(writer),
                 repairs: Mutex::new(repairs),

@@ -58,6 +58,7 @@ impl Inner {
                 lexical: size(&self.layout.lexical),
                 vectors: size(&self.layout.vectors),
             },
+            feature_cache: self.features.cache_stats(),
         })
     }
 

@@ -9,6 +9,7 @@ mod ingest;
 mod lock;
 mod maintenance;
 mod open;
+mod rank;
 mod search;
 mod snapshot;
 mod stages;
@@ -20,11 +21,11 @@ mod words;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, ArcSwapOption};
 
 pub use api::{
-    Answer, DiskBytes, Explanation, Hit, MAX_K, Mode, Passage, RunExplanation, SearchRequest, Stats, StoredDocument,
-    UpsertReport, VerifyReport,
+    Answer, DiskBytes, Explanation, FeatureExplanation, Hit, LtrExplanation, MAX_K, Mode, Passage, RunExplanation,
+    SearchRequest, Stats, StoredDocument, UpsertReport, VerifyReport,
 };
 pub use builder::EngineBuilder;
 #[cfg(feature = "testing")]
@@ -34,12 +35,14 @@ pub use chunk::FORMAT_FIELD;
 use crate::config::EngineConfig;
 use crate::embed::Embedder;
 use crate::error::{Error, ErrorKind, Result};
+use crate::features::{ClickCounts, Extractor, FeatureLog};
 use crate::filter::Filter;
 use crate::pool::Pool;
 use crate::telemetry::Telemetry;
 use crate::types::{Cancel, Document, Scope};
 use lock::Lock;
 use open::{Layout, Repairs, Writer};
+use rank::Ranking;
 use snapshot::Snapshot;
 use stages::Stages;
 
@@ -74,6 +77,9 @@ struct Inner {
     analyser: String,
     embedder: Arc<dyn Embedder>,
     telemetry: Arc<dyn Telemetry>,
+    features: Extractor,
+    /// The model in use; without one the fused order stands.
+    ranking: ArcSwapOption<Ranking>,
     snapshot: ArcSwap<Snapshot>,
     writer: Mutex<Writer>,
     /// What open found wrong and made again; told by the next `verify`.
@@ -239,8 +245,65 @@ impl Engine {
         // As deep as the search itself, since the scale of a run is that of its candidates; two runs have at most twice
         // as many.
         let depth = self.inner.depth(request);
-        let request = SearchRequest { k: 2 * depth, explain: true, ..request.clone() };
+        let request = SearchRequest { k: 2 * depth.retrieved, explain: true, ..request.clone() };
         Ok(self.inner.search(scope, &request, depth)?.hits.into_iter().find(|hit| hit.id == id))
+    }
+
+    /// Takes a ranker into use for all searches from now on, or none. The score of a hit then is
+    /// `(1 − weight) · fused + weight · model`, both scaled to the candidates of the search; see `docs/scores.md`. A model
+    /// may read some features of [`Engine::feature_schema`] in any order, by name; one without names reads all of them in
+    /// the order of the schema.
+    ///
+    /// # Errors
+    /// `InvalidArgument` for a weight outside 0 to 1; `SchemaMismatch` for a model of features that this engine does not
+    /// have. The ranker before then stays.
+    pub fn set_ranker(&self, ranker: Option<Arc<rag_ltr::Ranker>>, weight: f32) -> Result<()> {
+        let ranking = ranker.map(|ranker| Ranking::new(ranker, weight, self.inner.schema())).transpose()?;
+        self.inner.ranking.store(ranking.map(Arc::new));
+        Ok(())
+    }
+
+    /// The ranker in use.
+    pub fn ranker(&self) -> Option<Arc<rag_ltr::Ranker>> {
+        self.inner.ranking.load().as_ref().map(|ranking| ranking.ranker.clone())
+    }
+
+    /// The features that rankers read and [`Engine::log_features`] writes, as `EngineConfig::features` declares them.
+    pub fn feature_schema(&self) -> &rag_ltr::schema::FeatureSchema {
+        self.inner.schema()
+    }
+
+    /// The features of the candidates of each question (given with an id of the caller's), as a ranker would see them:
+    /// what serves searches also writes the log. Candidates are the best `ltr.depth` of the fused ranking, or as many as
+    /// the request asks for where that is more.
+    ///
+    /// ```
+    /// use rag_core::{Document, Engine, Scope, engine::SearchRequest};
+    /// let folder = tempfile::tempdir()?;
+    /// let (engine, scope) = (Engine::open(folder.path())?, Scope::default());
+    /// engine.upsert(&scope, vec![Document::new("a", "fresh bread"), Document::new("b", "the bakery")])?;
+    /// engine.commit()?;
+    /// let log = engine.log_features(&scope, &[("q1", SearchRequest::new("bread", 10))])?;
+    /// assert_eq!(log.groups(), [2]);
+    /// assert_eq!(log.rows()?.columns(), engine.feature_schema().features().len());
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`Engine::search`], naming the question, and what the cache and the caller's feature functions report: a log
+    /// has no gaps.
+    pub fn log_features(&self, scope: &Scope, queries: &[(&str, SearchRequest)]) -> Result<FeatureLog> {
+        self.inner.log_features(scope, queries)
+    }
+
+    /// Takes the click-through history of the scope's tenant, in the place of the one before; it is kept in memory. A
+    /// feature of the group `features.clicks`.
+    ///
+    /// # Errors
+    /// `InvalidArgument`, naming the document whose row is wrong; the history before then stays.
+    pub fn set_click_history(&self, scope: &Scope, rows: &[ClickCounts]) -> Result<()> {
+        scope.validate()?;
+        self.inner.features.set_clicks(scope.tenant_name(), rows)
     }
 
     /// A stored document; `None` when the scope has none of that id.

@@ -1,4 +1,4 @@
-//! The query, top to bottom: authorise → embed → dense ‖ lexical → fuse → hydrate.
+//! The query, top to bottom: authorise → embed → dense ‖ lexical → fuse → features → ltr → hydrate.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -7,6 +7,7 @@ use rag_fusion::{FusedHit, Method, Normalization, Run, Weighted, fuse};
 
 use super::Inner;
 use super::api::{Answer, Explanation, Hit, Mode, Passage, RunExplanation, SearchRequest};
+use super::rank::{Order, Place};
 use super::snapshot::{Snapshot, Visible};
 use super::stages::Stages;
 use crate::ann::VectorQuery;
@@ -14,6 +15,7 @@ use crate::config::FusionMethod;
 use crate::embed::{TextKind, check_embeddings, normalize};
 use crate::error::{Error, Result};
 use crate::lexical::TextQuery;
+use crate::store::Record;
 use crate::telemetry::Stage;
 use crate::types::{ChunkId, DocNum, Scope};
 
@@ -21,33 +23,83 @@ const DENSE: &str = "dense";
 const LEXICAL: &str = "lexical";
 
 /// A retriever's answer as a run of documents, and the best chunk of each.
-struct Retrieved {
-    run: Run,
+pub(super) struct Retrieved {
+    pub(super) run: Run,
     chunks: HashMap<DocNum, ChunkId>,
 }
 
-impl Inner {
+/// How deep a search goes.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Depth {
     /// Candidates of each retriever.
-    pub(super) fn depth(&self, request: &SearchRequest) -> usize {
-        self.config.fusion.depth.max(request.k)
+    pub(super) retrieved: usize,
+    /// Fused candidates that a ranker ranks.
+    pub(super) ranked: usize,
+}
+
+/// The candidates of a question, fused.
+pub(super) struct Found<'a> {
+    pub(super) visible: Visible,
+    pub(super) vector: Option<Cow<'a, [f32]>>,
+    pub(super) runs: Vec<(&'static str, Retrieved)>,
+    fusion: Fusion,
+    pub(super) pool: Vec<FusedHit>,
+    plan: Option<&'static str>,
+    degraded: Vec<String>,
+}
+
+impl Found<'_> {
+    /// The best candidates, and all that tie with the last of them: the order of indexing cuts no tie.
+    pub(super) fn best(&self, count: usize) -> &[FusedHit] {
+        let last = self.pool.get(count - 1).map_or(f32::NEG_INFINITY, |hit| hit.score);
+        &self.pool[..self.pool.partition_point(|hit| hit.score >= last)]
+    }
+}
+
+impl Inner {
+    pub(super) fn depth(&self, request: &SearchRequest) -> Depth {
+        Depth { retrieved: self.config.fusion.depth.max(request.k), ranked: self.config.ltr.depth.max(request.k) }
     }
 
     /// On the engine's threads from the beginning: to go there for each stage costs more than the stages of a small folder.
-    pub(super) fn search(&self, scope: &Scope, request: &SearchRequest, depth: usize) -> Result<Answer> {
+    pub(super) fn search(&self, scope: &Scope, request: &SearchRequest, depth: Depth) -> Result<Answer> {
         self.searching.run(|| self.answer(scope, request, depth))
     }
 
-    fn answer(&self, scope: &Scope, request: &SearchRequest, depth: usize) -> Result<Answer> {
+    fn answer(&self, scope: &Scope, request: &SearchRequest, depth: Depth) -> Result<Answer> {
         self.lock.may_read()?;
         let stages = Stages::new(&*self.telemetry, &request.cancel);
         let snapshot = self.snapshot.load_full();
-        let visible = stages.run(Stage::Authorise, || visible(&snapshot, scope, request))?;
+        let mut found = self.find(&stages, &snapshot, scope, request, depth)?;
+        let mut degraded = std::mem::take(&mut found.degraded);
+        let order = self.rank(&stages, &snapshot, scope, request, depth, &found, &mut degraded)?;
+        let hits = stages.run(Stage::Hydrate, || self.hydrate(&snapshot, scope, request, &found, &order))?;
+        self.lock.may_read()?;
+        Ok(Answer {
+            hits,
+            commit_seq: snapshot.seq,
+            visible: found.visible.len(),
+            degraded,
+            plan: found.plan,
+            stages: stages.durations(),
+        })
+    }
+
+    /// Authorise → embed → dense ‖ lexical → fuse: the candidates, for answers and for feature logs.
+    pub(super) fn find<'a>(
+        &self,
+        stages: &Stages<'_>,
+        snapshot: &Snapshot,
+        scope: &Scope,
+        request: &'a SearchRequest,
+        depth: Depth,
+    ) -> Result<Found<'a>> {
+        let visible = stages.run(Stage::Authorise, || visible(snapshot, scope, request))?;
         let vector = stages.run(Stage::Embed, || self.query_vector(request))?;
 
-        let mut plan = None;
         let (dense, lexical) = self.searching.both(
-            || stages.run(Stage::Dense, || self.dense(&snapshot, &visible, vector.as_deref(), depth, request)),
-            || stages.run(Stage::Lexical, || lexical(&snapshot, &visible, depth, request)),
+            || stages.run(Stage::Dense, || self.dense(snapshot, &visible, vector.as_deref(), depth.retrieved, request)),
+            || stages.run(Stage::Lexical, || lexical(snapshot, &visible, depth.retrieved, request)),
         );
         let (dense, lexical) = (dense?, lexical?);
         let mut degraded = snapshot.unknown_fields(scope, request.filter.as_ref(), &visible)?;
@@ -56,25 +108,16 @@ impl Inner {
         }
 
         let mut runs = Vec::new();
-        if let Some((retrieved, how)) = &dense {
-            plan = Some(*how);
+        let mut plan = None;
+        if let Some((retrieved, how)) = dense {
+            plan = Some(how);
             runs.push((DENSE, retrieved));
         }
-        if let Some(retrieved) = &lexical {
+        if let Some(retrieved) = lexical {
             runs.push((LEXICAL, retrieved));
         }
         let (fusion, pool) = stages.run(Stage::Fuse, || self.fuse(request.mode, &runs))?;
-        let hits =
-            stages.run(Stage::Hydrate, || hydrate(&snapshot, &visible, scope, request, &fusion, &runs, &pool))?;
-        self.lock.may_read()?;
-        Ok(Answer {
-            hits,
-            commit_seq: snapshot.seq,
-            visible: visible.len(),
-            degraded,
-            plan,
-            stages: stages.durations(),
-        })
+        Ok(Found { visible, vector, runs, fusion, pool, plan, degraded })
     }
 
     /// The vector of the question: the caller's, else the model's; `None` when the model knows no word of it or the
@@ -113,7 +156,7 @@ impl Inner {
     }
 
     /// One run keeps its own scores; two are combined with the dense weight of the configuration or the model.
-    fn fuse(&self, mode: Mode, runs: &[(&'static str, &Retrieved)]) -> Result<(Fusion, Vec<FusedHit>)> {
+    fn fuse(&self, mode: Mode, runs: &[(&'static str, Retrieved)]) -> Result<(Fusion, Vec<FusedHit>)> {
         let dense_weight = self.config.fusion.dense_weight.unwrap_or_else(|| self.embedder.dense_weight());
         let (method, name) = match (mode, self.config.fusion.method) {
             (Mode::Hybrid, FusionMethod::Convex) => (Method::default(), "convex(min_max)".to_owned()),
@@ -187,69 +230,84 @@ fn collapse(
     }
 }
 
-/// Document numbers to documents; the scope is checked once more, on what is about to leave.
-fn hydrate(
-    snapshot: &Snapshot,
+/// Whether a document may leave: the scope and the filter once more, on what is stored.
+pub(super) fn is_permitted(
     visible: &Visible,
     scope: &Scope,
     request: &SearchRequest,
-    fusion: &Fusion,
-    runs: &[(&'static str, &Retrieved)],
-    pool: &[FusedHit],
-) -> Result<Vec<Hit>> {
-    // Everything that ties with the last place takes part, so that the id decides and not the order of indexing.
-    let last = pool.get(request.k - 1).map_or(f32::NEG_INFINITY, |hit| hit.score);
-    let mut found = Vec::with_capacity(request.k);
-    for candidate in pool.iter().take_while(|hit| hit.score >= last) {
-        let Some(record) = snapshot.store.record(candidate.id)? else {
-            return Err(
-                Error::corruption("an index has a document that the store does not have").with("way out", "verify")
-            );
-        };
-        let allowed = visible.contains(candidate.id)
-            && record.tenant == scope.tenant_name()
-            && [scope.filter(), request.filter.as_ref()].into_iter().flatten().all(|f| f.matches(&record.metadata));
-        if allowed {
-            found.push((candidate, record));
-        }
-    }
-    found.sort_by(|(a, a_record), (b, b_record)| {
-        let by_score = b.score.total_cmp(&a.score).then(a.first_run().cmp(&b.first_run()));
-        by_score.then_with(|| a_record.id.cmp(&b_record.id))
-    });
-    found.truncate(request.k);
-    let hit = |(position, (fused, record)): (usize, (&FusedHit, crate::store::Record))| {
-        // The passage is the one that the run which adds most to the score found.
-        let mut parts: Vec<usize> = (0..runs.len()).collect();
-        parts.sort_by(|&a, &b| fused.contributions[b].value.total_cmp(&fused.contributions[a].value));
-        let chunk = parts.iter().find_map(|&part| runs[part].1.chunks.get(&fused.id)).copied();
-        let ordinal = chunk.map_or(0, |chunk| chunk.ordinal() as usize);
-        let (start, end) = record.chunks.get(ordinal).map_or((0, 0), |&(start, end)| (start as usize, end as usize));
-        let text = record.chunk(ordinal).unwrap_or_default().to_owned();
-        Hit {
-            rank: position + 1,
-            score: fused.score,
-            explanation: request.explain.then(|| explain(fusion, runs, fused)),
-            passage: Passage { ordinal, start, end, text },
-            id: record.id,
-            title: record.title,
-            metadata: record.metadata,
-        }
-    };
-    Ok(found.into_iter().enumerate().map(hit).collect())
+    doc: DocNum,
+    record: &Record,
+) -> bool {
+    visible.contains(doc)
+        && record.tenant == scope.tenant_name()
+        && [scope.filter(), request.filter.as_ref()].into_iter().flatten().all(|f| f.matches(&record.metadata))
 }
 
-fn explain(fusion: &Fusion, runs: &[(&'static str, &Retrieved)], fused: &FusedHit) -> Explanation {
-    let parts = fused.contributions.iter().zip(&fusion.weights).zip(runs);
-    let runs = parts.map(|((part, &weight), (run, _))| RunExplanation {
-        run,
-        rank: part.rank,
-        score: part.rank.map(|_| part.score),
-        normalized: part.rank.map(|_| part.normalized),
-        weight,
-        contribution: part.value,
-    });
-    Explanation { score: fused.score, fusion: fusion.name.clone(), runs: runs.collect() }
+impl Inner {
+    /// Document numbers to documents; the scope is checked once more, on what is about to leave.
+    fn hydrate(
+        &self,
+        snapshot: &Snapshot,
+        scope: &Scope,
+        request: &SearchRequest,
+        found: &Found<'_>,
+        order: &Order<'_>,
+    ) -> Result<Vec<Hit>> {
+        // Everything that ties with the last place takes part, so that the id decides and not the order of indexing.
+        let last = order.places.get(request.k - 1).map_or(f32::NEG_INFINITY, |place| place.score);
+        let mut leaving = Vec::with_capacity(request.k);
+        for place in order.places.iter().take_while(|place| place.score >= last) {
+            let record = snapshot.existing_record(place.fused.id)?;
+            if is_permitted(&found.visible, scope, request, place.fused.id, &record) {
+                leaving.push((place, record));
+            }
+        }
+        leaving.sort_by(|(a, a_record), (b, b_record)| {
+            let by_score = b.score.total_cmp(&a.score).then(a.fused.first_run().cmp(&b.fused.first_run()));
+            by_score.then_with(|| a_record.id.cmp(&b_record.id))
+        });
+        leaving.truncate(request.k);
+        let runs = &found.runs;
+        let hit = |(position, (place, record)): (usize, (&Place<'_>, Record))| {
+            let fused = place.fused;
+            // The passage is the one that the run which adds most to the score found.
+            let mut parts: Vec<usize> = (0..runs.len()).collect();
+            parts.sort_by(|&a, &b| fused.contributions[b].value.total_cmp(&fused.contributions[a].value));
+            let chunk = parts.iter().find_map(|&part| runs[part].1.chunks.get(&fused.id)).copied();
+            let ordinal = chunk.map_or(0, |chunk| chunk.ordinal() as usize);
+            let (start, end) =
+                record.chunks.get(ordinal).map_or((0, 0), |&(start, end)| (start as usize, end as usize));
+            let text = record.chunk(ordinal).unwrap_or_default().to_owned();
+            Hit {
+                rank: position + 1,
+                score: place.score,
+                explanation: request.explain.then(|| self.explanation(found, order, place)),
+                passage: Passage { ordinal, start, end, text },
+                id: record.id,
+                title: record.title,
+                metadata: record.metadata,
+            }
+        };
+        Ok(leaving.into_iter().enumerate().map(hit).collect())
+    }
+
+    fn explanation(&self, found: &Found<'_>, order: &Order<'_>, place: &Place<'_>) -> Explanation {
+        let parts = place.fused.contributions.iter().zip(&found.fusion.weights).zip(&found.runs);
+        let runs = parts.map(|((part, &weight), (run, _))| RunExplanation {
+            run,
+            rank: part.rank,
+            score: part.rank.map(|_| part.score),
+            normalized: part.rank.map(|_| part.normalized),
+            weight,
+            contribution: part.value,
+        });
+        Explanation {
+            score: place.score,
+            fusion: found.fusion.name.clone(),
+            runs: runs.collect(),
+            ltr: order.explain(place, self.schema()),
+        }
+    }
 }
 
 fn normalized(vector: &[f32], dimension: usize) -> Result<Vec<f32>> {
@@ -265,6 +323,6 @@ fn normalized(vector: &[f32], dimension: usize) -> Result<Vec<f32>> {
     Ok(unit)
 }
 
-fn fusion_error(error: rag_fusion::Error) -> Error {
+pub(super) fn fusion_error(error: rag_fusion::Error) -> Error {
     Error::internal(format!("fusion: {error}")).with_source(error)
 }

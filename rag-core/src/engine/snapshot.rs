@@ -3,11 +3,11 @@
 use std::sync::Arc;
 
 use crate::ann::VectorIndex;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::filter::Filter;
 use crate::lexical::LexicalView;
-use crate::store::{Live, StoreView};
-use crate::types::{IdSet, Scope};
+use crate::store::{Live, Record, StoreView};
+use crate::types::{DocNum, IdSet, Scope};
 
 #[derive(Debug)]
 pub(super) struct Snapshot {
@@ -40,7 +40,7 @@ impl Visible {
         Visible { set: self.set.intersection(set), everything: false }
     }
 
-    pub(super) fn contains(&self, doc: crate::types::DocNum) -> bool {
+    pub(super) fn contains(&self, doc: DocNum) -> bool {
         self.set.contains(doc)
     }
 
@@ -51,6 +51,13 @@ impl Visible {
 }
 
 impl Snapshot {
+    /// The stored document of a number that an index gave.
+    pub(super) fn existing_record(&self, doc: DocNum) -> Result<Record> {
+        self.store.record(doc)?.ok_or_else(|| {
+            Error::corruption("an index has a document that the store does not have").with("way out", "verify")
+        })
+    }
+
     /// The scope and the filter of the call, evaluated once; both retrievers obey it before they rank.
     pub(super) fn visible(&self, scope: &Scope, filter: Option<&Filter>) -> Result<Visible> {
         let mut set = self.live.tenants.get(scope.tenant_name()).cloned().unwrap_or_default();

@@ -21,10 +21,15 @@ impl<'a> Stages<'a> {
 
     /// Runs one stage; an error says in which one it happened.
     pub(super) fn run<T>(&self, stage: Stage, work: impl FnOnce() -> Result<T>) -> Result<T> {
+        self.run_until(self.cancel, stage, work)
+    }
+
+    /// As [`Stages::run`], for a stage with an earlier deadline than the call.
+    pub(super) fn run_until<T>(&self, cancel: &Cancel, stage: Stage, work: impl FnOnce() -> Result<T>) -> Result<T> {
         let name = stage.as_str();
         let span = tracing::debug_span!("rag.stage", stage = name).entered();
         let start = Instant::now();
-        let result = self.cancel.check().and_then(|()| work());
+        let result = cancel.check().and_then(|()| work());
         let duration = start.elapsed();
         drop(span);
         self.telemetry.record(&StageRecord { stage, duration, error: result.as_ref().err().map(crate::Error::kind) });

@@ -18,6 +18,7 @@ mod index;
 mod query;
 mod schema;
 mod search;
+mod statistics;
 #[cfg(test)]
 mod tests;
 mod view;
@@ -29,8 +30,10 @@ use tantivy::directory::error::{LockError, OpenReadError, OpenWriteError};
 
 use crate::error::{Error, ErrorKind, Result, kind_of_io};
 
+pub(crate) use analyser::Analyser;
 pub(crate) use index::{LexicalIndex, Opened};
 pub use query::TextQuery;
+pub(crate) use statistics::{BODY, ChunkWords, FIELDS, FieldStatistics, Occurrences, QueryWords, TEXT, TITLE};
 pub(crate) use view::LexicalView;
 
 /// Runs a call into tantivy: its errors become ours, and a panic, which is how it answers to damaged files, becomes

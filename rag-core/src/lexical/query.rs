@@ -1,5 +1,6 @@
 //! What is searched for.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use tantivy::Term;
@@ -94,6 +95,22 @@ impl TextQuery {
                     )));
                 }
                 Ok(clauses)
+            }
+        }
+    }
+}
+
+impl TextQuery {
+    /// What is asked for, as plain words: of query syntax everything but the clauses with `-`.
+    ///
+    /// # Errors
+    /// As [`TextQuery::clauses`].
+    pub(super) fn wanted(&self) -> Result<Cow<'_, str>> {
+        match self {
+            TextQuery::Words(text) => Ok(Cow::Borrowed(text)),
+            TextQuery::Syntax(text) => {
+                let wanted = parse(text)?.into_iter().filter(|clause| clause.occur != Occur::MustNot);
+                Ok(Cow::Owned(wanted.map(|clause| clause.text).collect::<Vec<_>>().join(" ")))
             }
         }
     }

@@ -1,6 +1,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod durability;
+mod ranking;
 mod recovery;
 mod scores;
 mod segments;

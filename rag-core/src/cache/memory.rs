@@ -1,0 +1,71 @@
+//! The cache in memory.
+
+use std::fmt;
+use std::mem::size_of;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use moka::sync::Cache;
+
+use super::{CacheKey, CacheStats, FeatureCache};
+use crate::error::Result;
+
+/// What an entry takes beside its value and the name of the tenant, which all keys of a search share: the key, two
+/// counters of references, and the cache's own nodes.
+const ENTRY_BYTES: usize = size_of::<CacheKey>() + 160;
+
+/// A cache in the memory of this process, bounded by bytes. Of what does not fit, the least often asked goes first
+/// (W-TinyLFU, Einziger, Friedman & Manes 2017, by the moka crate).
+///
+/// ```
+/// use rag_core::cache::{FeatureCache, MemoryCache};
+/// let cache = MemoryCache::new(1 << 20);
+/// assert_eq!(cache.stats().entries, 0);
+/// ```
+pub struct MemoryCache {
+    entries: Cache<CacheKey, Arc<[u8]>>,
+    hits: AtomicU64,
+    misses: AtomicU64,
+}
+
+impl fmt::Debug for MemoryCache {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("MemoryCache").field("stats", &self.stats()).finish_non_exhaustive()
+    }
+}
+
+impl MemoryCache {
+    /// A cache of at most about `bytes`.
+    pub fn new(bytes: u64) -> Self {
+        let weigh = |_: &CacheKey, value: &Arc<[u8]>| u32::try_from(ENTRY_BYTES + value.len()).unwrap_or(u32::MAX);
+        let entries = Cache::builder().max_capacity(bytes).weigher(weigh).build();
+        MemoryCache { entries, hits: AtomicU64::new(0), misses: AtomicU64::new(0) }
+    }
+}
+
+impl FeatureCache for MemoryCache {
+    fn get_many(&self, keys: &[CacheKey]) -> Result<Vec<Option<Arc<[u8]>>>> {
+        let values: Vec<_> = keys.iter().map(|key| self.entries.get(key)).collect();
+        let hits = values.iter().flatten().count() as u64;
+        self.hits.fetch_add(hits, Ordering::Relaxed);
+        self.misses.fetch_add(values.len() as u64 - hits, Ordering::Relaxed);
+        Ok(values)
+    }
+
+    fn put_many(&self, entries: Vec<(CacheKey, Arc<[u8]>)>) -> Result<()> {
+        for (key, value) in entries {
+            self.entries.insert(key, value);
+        }
+        Ok(())
+    }
+
+    fn stats(&self) -> CacheStats {
+        self.entries.run_pending_tasks();
+        CacheStats {
+            hits: self.hits.load(Ordering::Relaxed),
+            misses: self.misses.load(Ordering::Relaxed),
+            entries: self.entries.entry_count(),
+            bytes: self.entries.weighted_size(),
+        }
+    }
+}

@@ -1,0 +1,295 @@
+//! Learning to rank: the features of the best fused candidates, and the order that a model gives them.
+
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use rag_fusion::{FusedHit, Method, Run, Weighted, fuse};
+use rag_ltr::schema::FeatureSchema;
+use rag_ltr::{Ranker, Rows};
+
+use super::Inner;
+use super::api::{FeatureExplanation, LtrExplanation, SearchRequest};
+use super::search::{Depth, Found, fusion_error, is_permitted};
+use super::snapshot::Snapshot;
+use super::stages::Stages;
+use crate::error::{Error, ErrorKind, Result};
+use crate::features::{Candidates, FeatureLog, FeatureRows, Question, Sources};
+use crate::telemetry::{CacheRecord, Stage};
+use crate::types::{Cancel, Scope};
+
+/// Share of the time left that features and model may take; the rest is for what comes after.
+const SHARE_OF_TIME: f64 = 0.8;
+
+/// A model in use.
+#[derive(Debug)]
+pub(super) struct Ranking {
+    pub(super) ranker: Arc<Ranker>,
+    weight: f32,
+    /// The column of the schema that each column of the model is; `None`: the same in the same order.
+    columns: Option<Vec<usize>>,
+}
+
+/// Candidates in the order in which hits leave, best first.
+pub(super) struct Order<'p> {
+    pub(super) places: Vec<Place<'p>>,
+    learned: Option<Learned>,
+}
+
+/// One candidate.
+pub(super) struct Place<'p> {
+    pub(super) fused: &'p FusedHit,
+    pub(super) score: f32,
+    /// Its row and its scores, where a model ranked it.
+    learned: Option<PlaceLearned>,
+}
+
+#[derive(Clone, Copy)]
+struct PlaceLearned {
+    row: usize,
+    margin: f64,
+    normalized: f32,
+    fused_normalized: f32,
+}
+
+/// What the model saw.
+struct Learned {
+    ranking: Arc<Ranking>,
+    rows: FeatureRows,
+}
+
+impl Inner {
+    /// The fused order without a ranker; else that of the ranker. When it fails or has no time, the fused order, and a
+    /// note in `degraded`.
+    pub(super) fn rank<'p>(
+        &self,
+        stages: &Stages<'_>,
+        snapshot: &Snapshot,
+        scope: &Scope,
+        request: &SearchRequest,
+        depth: Depth,
+        found: &'p Found<'_>,
+        degraded: &mut Vec<String>,
+    ) -> Result<Order<'p>> {
+        let Some(ranking) = self.ranking.load_full() else { return Ok(Order::fused(&found.pool)) };
+        let pool = found.best(depth.ranked);
+        let hurried = request.cancel.hurried(SHARE_OF_TIME);
+        let ranked = stages
+            .run_until(&hurried, Stage::Features, || self.feature_rows(snapshot, scope, request, found, pool, &hurried))
+            .and_then(|rows| stages.run_until(&hurried, Stage::Ltr, || ranking.order(pool, rows, self.schema())));
+        match ranked {
+            Ok(order) => Ok(order),
+            Err(error) if error.kind() == ErrorKind::Cancelled => Err(error),
+            Err(error) => {
+                degraded.push(format!("ltr: {error}"));
+                Ok(Order::fused(&found.pool))
+            }
+        }
+    }
+
+    /// The features of candidates, for serving and for logs.
+    pub(super) fn feature_rows(
+        &self,
+        snapshot: &Snapshot,
+        scope: &Scope,
+        request: &SearchRequest,
+        found: &Found<'_>,
+        pool: &[FusedHit],
+        cancel: &Cancel,
+    ) -> Result<FeatureRows> {
+        let sources = Sources {
+            store: &snapshot.store,
+            lexical: &snapshot.lexical,
+            vectors: &*snapshot.vectors,
+            seq: snapshot.seq,
+        };
+        let question = Question {
+            text: &request.text,
+            syntax: request.syntax,
+            vector: found.vector.as_deref(),
+            tenant: scope.tenant_name(),
+            now: microseconds(request.now.unwrap_or_else(SystemTime::now)),
+            cancel,
+        };
+        let runs: Vec<(&'static str, &Run)> = found.runs.iter().map(|(name, found)| (*name, &found.run)).collect();
+        let rows = self.features.extract(sources, question, Candidates { runs: &runs, pool })?;
+        self.telemetry.cached(&CacheRecord { cache: "features", hits: rows.hits, misses: rows.misses });
+        Ok(rows)
+    }
+
+    /// The candidates that a ranker would rank for each question, by their ids, with their features.
+    pub(super) fn log_features(&self, scope: &Scope, queries: &[(&str, SearchRequest)]) -> Result<FeatureLog> {
+        let logged = self.searching.map(queries, |(_, request)| self.logged(scope, request));
+        let mut log = FeatureLog::new(self.schema().clone());
+        for ((id, _), logged) in queries.iter().zip(logged) {
+            let (documents, rows) = logged.map_err(|error| error.with("query", *id))?;
+            log.push(id, documents, &rows.values);
+        }
+        Ok(log)
+    }
+
+    fn logged(&self, scope: &Scope, request: &SearchRequest) -> Result<(Vec<String>, FeatureRows)> {
+        request.validate()?;
+        self.lock.may_read()?;
+        let stages = Stages::new(&*self.telemetry, &request.cancel);
+        let snapshot = self.snapshot.load_full();
+        let depth = self.depth(request);
+        let found = self.find(&stages, &snapshot, scope, request, depth)?;
+        let pool = found.best(depth.ranked);
+        let rows = stages
+            .run(Stage::Features, || self.feature_rows(&snapshot, scope, request, &found, pool, &request.cancel))?;
+        let ids = stages.run(Stage::Hydrate, || {
+            let record = |hit: &FusedHit| {
+                let record = snapshot.existing_record(hit.id)?;
+                if !is_permitted(&found.visible, scope, request, hit.id, &record) {
+                    return Err(Error::internal("a candidate lies outside of the scope"));
+                }
+                Ok(record.id)
+            };
+            pool.iter().map(record).collect()
+        })?;
+        self.lock.may_read()?;
+        Ok((ids, rows))
+    }
+
+    pub(super) fn schema(&self) -> &FeatureSchema {
+        &self.features.plan.schema
+    }
+}
+
+impl Ranking {
+    /// # Errors
+    /// `InvalidArgument` for a weight out of range, `SchemaMismatch` for a model of other features.
+    pub(super) fn new(ranker: Arc<Ranker>, weight: f32, schema: &FeatureSchema) -> Result<Ranking> {
+        if !(0.0..=1.0).contains(&weight) {
+            return Err(Error::invalid(format!("`weight` is {weight}; give 0 to 1")));
+        }
+        let columns = columns_of(&ranker, schema)?;
+        Ok(Ranking { ranker, weight, columns })
+    }
+
+    /// The order by `(1 − weight) · fused + weight · model`, both scaled from the least to the greatest of the pool.
+    fn order<'p>(
+        self: Arc<Self>,
+        pool: &'p [FusedHit],
+        rows: FeatureRows,
+        schema: &FeatureSchema,
+    ) -> Result<Order<'p>> {
+        let read = self.read(&rows.values, schema.features().len());
+        let margins = self.ranker.margins(Rows::new(&read, self.ranker.columns())?)?;
+        let model = Run::new("ltr", pool.iter().zip(&margins).map(|(hit, &margin)| (hit.id, margin as f32)));
+        let fused = Run::new("fused", pool.iter().map(|hit| (hit.id, hit.score)));
+        let (model, fused) = (model.map_err(fusion_error)?, fused.map_err(fusion_error)?);
+        let runs = [Weighted::new(&fused, 1.0 - self.weight), Weighted::new(&model, self.weight)];
+        let row_of: HashMap<u64, usize> = pool.iter().enumerate().map(|(row, hit)| (hit.id, row)).collect();
+        let blended = fuse(&runs, Method::default(), usize::MAX).map_err(fusion_error)?;
+        let places = blended.into_iter().filter_map(|blend| {
+            let row = *row_of.get(&blend.id)?;
+            let [fused, model] = blend.contributions[..].as_array::<2>()?;
+            let learned = PlaceLearned {
+                row,
+                margin: margins[row],
+                normalized: model.normalized,
+                fused_normalized: fused.normalized,
+            };
+            Some(Place { fused: &pool[row], score: blend.score, learned: Some(learned) })
+        });
+        let places = places.collect();
+        drop(read);
+        Ok(Order { places, learned: Some(Learned { ranking: self, rows }) })
+    }
+
+    /// The values that the model reads, in its order.
+    fn read<'v>(&self, values: &'v [f32], columns: usize) -> Cow<'v, [f32]> {
+        match &self.columns {
+            None => Cow::Borrowed(values),
+            Some(read) => {
+                let rows = values.chunks_exact(columns);
+                Cow::Owned(rows.flat_map(|row| read.iter().map(|&column| row[column])).collect())
+            }
+        }
+    }
+}
+
+/// Which column of the schema each column of a model is.
+fn columns_of(ranker: &Ranker, schema: &FeatureSchema) -> Result<Option<Vec<usize>>> {
+    let features = schema.features();
+    let mismatch = |problem: String| {
+        let message = format!(
+            "the model does not fit the feature schema {} ({}): {problem}",
+            schema.version(),
+            schema.hash().get(..12).unwrap_or_default()
+        );
+        Err(Error::new(ErrorKind::SchemaMismatch, message))
+    };
+    let names = ranker.names();
+    if names.is_empty() || names.iter().enumerate().all(|(at, name)| is_placeholder(name, at)) {
+        if ranker.columns() == features.len() {
+            return Ok(None);
+        }
+        return mismatch(format!(
+            "it has {} columns without names, the schema {}; train it with the names of the schema",
+            ranker.columns(),
+            features.len()
+        ));
+    }
+    let by_name: HashMap<&str, usize> =
+        features.iter().enumerate().map(|(at, feature)| (feature.name.as_str(), at)).collect();
+    let found: Vec<Option<usize>> = names.iter().map(|name| by_name.get(name.as_str()).copied()).collect();
+    let unknown: Vec<&str> =
+        names.iter().zip(&found).filter(|(_, at)| at.is_none()).map(|(name, _)| name.as_str()).take(5).collect();
+    if !unknown.is_empty() {
+        return mismatch(format!(
+            "the model reads `{}`, which the schema does not have; declare them in `features` or train again",
+            unknown.join("`, `")
+        ));
+    }
+    let columns: Vec<usize> = found.into_iter().flatten().collect();
+    let is_same = columns.len() == features.len() && columns.iter().enumerate().all(|(at, &column)| at == column);
+    Ok((!is_same).then_some(columns))
+}
+
+/// What libraries call the columns of a matrix without names.
+fn is_placeholder(name: &str, column: usize) -> bool {
+    ["Column_", "f"].iter().any(|prefix| name.strip_prefix(prefix).is_some_and(|rest| rest == column.to_string()))
+}
+
+impl<'p> Order<'p> {
+    fn fused(pool: &'p [FusedHit]) -> Self {
+        let place = |fused: &'p FusedHit| Place { fused, score: fused.score, learned: None };
+        Order { places: pool.iter().map(place).collect(), learned: None }
+    }
+
+    /// What the model said of a place; `None` without one.
+    pub(super) fn explain(&self, place: &Place<'_>, schema: &FeatureSchema) -> Option<LtrExplanation> {
+        let (learned, of_place) = (self.learned.as_ref()?, place.learned?);
+        let columns = schema.features().len();
+        let row = &learned.rows.values[of_place.row * columns..][..columns];
+        let (expected, contributions) = (None, vec![None; columns]);
+        let features = schema.features().iter().zip(row).zip(contributions);
+        Some(LtrExplanation {
+            fused: place.fused.score,
+            fused_normalized: of_place.fused_normalized,
+            score: of_place.margin,
+            normalized: of_place.normalized,
+            weight: learned.ranking.weight,
+            expected,
+            features: features
+                .map(|((feature, &value), contribution)| FeatureExplanation {
+                    name: feature.name.clone(),
+                    value,
+                    contribution,
+                })
+                .collect(),
+        })
+    }
+}
+
+/// Since 1970; before it, negative.
+fn microseconds(time: SystemTime) -> i64 {
+    match time.duration_since(SystemTime::UNIX_EPOCH) {
+        Ok(after) => i64::try_from(after.as_micros()).unwrap_or(i64::MAX),
+        Err(before) => i64::try_from(before.duration().as_micros()).map_or(i64::MIN, |before| -before),
+    }
+}
