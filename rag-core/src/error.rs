@@ -191,10 +191,14 @@ pub(crate) fn kind_of_io(error: &std::io::Error) -> ErrorKind {
     }
 }
 
-/// What is wrong with runs and judgments is wrong with the caller's input, whatever it is.
+/// What is wrong with runs, judgments and models is wrong with the caller's input, but for models of other features.
 impl From<rag_ltr::Error> for Error {
     fn from(error: rag_ltr::Error) -> Self {
-        Error::invalid(error.to_string()).with_source(error)
+        let kind = match &error {
+            rag_ltr::Error::Schema { .. } => ErrorKind::SchemaMismatch,
+            _ => ErrorKind::InvalidArgument,
+        };
+        Error::new(kind, error.to_string()).with_source(error)
     }
 }
 

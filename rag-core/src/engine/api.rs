@@ -238,10 +238,10 @@ pub struct LtrExplanation {
     pub normalized: f32,
     /// Weight of the model's score.
     pub weight: f32,
-    /// What the model answers on the mean of its training. With the contributions of all features it adds up to `score`;
-    /// `None` where the model does not say.
+    /// What the model answers when no feature is known. With the contributions of all features it adds up to `score`; `None`
+    /// where the model does not say.
     pub expected: Option<f64>,
-    /// Every feature of the schema, in its order.
+    /// What the model read, in its order.
     pub features: Vec<FeatureExplanation>,
 }
 
@@ -249,11 +249,11 @@ pub struct LtrExplanation {
 #[non_exhaustive]
 #[derive(Debug, Clone, PartialEq)]
 pub struct FeatureExplanation {
-    /// Its name in the schema.
+    /// Its name.
     pub name: String,
     /// Its value; NaN: missing.
     pub value: f32,
-    /// Its SHAP value: what it adds to the score. `None`: the model does not read it.
+    /// Its SHAP value: what it adds to the score. `None` where the model does not say enough of its training.
     pub contribution: Option<f64>,
 }
 

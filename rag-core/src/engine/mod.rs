@@ -258,7 +258,7 @@ impl Engine {
     /// `InvalidArgument` for a weight outside 0 to 1; `SchemaMismatch` for a model of features that this engine does not
     /// have. The ranker before then stays.
     pub fn set_ranker(&self, ranker: Option<Arc<rag_ltr::Ranker>>, weight: f32) -> Result<()> {
-        let ranking = ranker.map(|ranker| Ranking::new(ranker, weight, self.inner.schema())).transpose()?;
+        let ranking = ranker.map(|ranker| self.inner.ranking_of(ranker, weight)).transpose()?;
         self.inner.ranking.store(ranking.map(Arc::new));
         Ok(())
     }

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use rag_fusion::{FusedHit, Method, Run, Weighted, fuse};
-use rag_ltr::schema::FeatureSchema;
-use rag_ltr::{Ranker, Rows};
+use rag_ltr::schema::{Adapter, FeatureSchema, Migrations};
+use rag_ltr::{Explained, Ranker, Rows};
 
 use super::Inner;
 use super::api::{FeatureExplanation, LtrExplanation, SearchRequest};
@@ -27,8 +27,18 @@ const SHARE_OF_TIME: f64 = 0.8;
 pub(super) struct Ranking {
     pub(super) ranker: Arc<Ranker>,
     weight: f32,
-    /// The column of the schema that each column of the model is; `None`: the same in the same order.
-    columns: Option<Vec<usize>>,
+    reading: Reading,
+}
+
+/// How a model reads rows of the engine's schema.
+#[derive(Debug)]
+enum Reading {
+    /// As they are.
+    Same,
+    /// These columns, in this order.
+    Columns(Vec<usize>),
+    /// As rows of the schema that it was made for.
+    Adapted(Adapter),
 }
 
 /// Candidates in the order in which hits leave, best first.
@@ -86,6 +96,11 @@ impl Inner {
                 Ok(Order::fused(&found.pool))
             }
         }
+    }
+
+    /// A model that is to be used.
+    pub(super) fn ranking_of(&self, ranker: Arc<Ranker>, weight: f32) -> Result<Ranking> {
+        Ranking::new(ranker, weight, self.schema(), &self.features.migrations)
     }
 
     /// The features of candidates, for serving and for logs.
@@ -161,12 +176,17 @@ impl Inner {
 impl Ranking {
     /// # Errors
     /// `InvalidArgument` for a weight out of range, `SchemaMismatch` for a model of other features.
-    pub(super) fn new(ranker: Arc<Ranker>, weight: f32, schema: &FeatureSchema) -> Result<Ranking> {
+    pub(super) fn new(
+        ranker: Arc<Ranker>,
+        weight: f32,
+        schema: &FeatureSchema,
+        migrations: &Migrations,
+    ) -> Result<Ranking> {
         if !(0.0..=1.0).contains(&weight) {
             return Err(Error::invalid(format!("`weight` is {weight}; give 0 to 1")));
         }
-        let columns = columns_of(&ranker, schema)?;
-        Ok(Ranking { ranker, weight, columns })
+        let reading = Reading::new(&ranker, schema, migrations)?;
+        Ok(Ranking { ranker, weight, reading })
     }
 
     /// The order by `(1 − weight) · fused + weight · model`, both scaled from the least to the greatest of the pool.
@@ -176,7 +196,7 @@ impl Ranking {
         rows: FeatureRows,
         schema: &FeatureSchema,
     ) -> Result<Order<'p>> {
-        let read = self.read(&rows.values, schema.features().len());
+        let read = self.reading.read(&rows.values, schema.features().len())?;
         let margins = self.ranker.margins(Rows::new(&read, self.ranker.columns())?)?;
         let model = Run::new("ltr", pool.iter().zip(&margins).map(|(hit, &margin)| (hit.id, margin as f32)));
         let fused = Run::new("fused", pool.iter().map(|hit| (hit.id, hit.score)));
@@ -200,54 +220,78 @@ impl Ranking {
         Ok(Order { places, learned: Some(Learned { ranking: self, rows }) })
     }
 
-    /// The values that the model reads, in its order.
-    fn read<'v>(&self, values: &'v [f32], columns: usize) -> Cow<'v, [f32]> {
-        match &self.columns {
-            None => Cow::Borrowed(values),
-            Some(read) => {
-                let rows = values.chunks_exact(columns);
-                Cow::Owned(rows.flat_map(|row| read.iter().map(|&column| row[column])).collect())
-            }
-        }
+    /// What a model read of a row of the schema, and what each value adds to its score.
+    fn explain(&self, row: &[f32], schema: &FeatureSchema) -> Result<(Option<f64>, Vec<FeatureExplanation>)> {
+        let read = self.reading.read(row, row.len())?;
+        // Some trees do not say enough of their training; the values are told all the same.
+        let explained = self.ranker.explain(Rows::new(&read, self.ranker.columns())?).ok();
+        let name = |column: usize| match (&self.reading, self.ranker.names()) {
+            (Reading::Same, _) => schema.features()[column].name.clone(),
+            (Reading::Columns(columns), _) => schema.features()[columns[column]].name.clone(),
+            (Reading::Adapted(_), names) => names.get(column).cloned().unwrap_or_else(|| format!("column {column}")),
+        };
+        let features = read.iter().enumerate().map(|(column, &value)| FeatureExplanation {
+            name: name(column),
+            value,
+            contribution: explained.as_ref().map(|explained| explained.row(0)[column]),
+        });
+        Ok((explained.as_ref().map(Explained::expected), features.collect()))
     }
 }
 
-/// Which column of the schema each column of a model is.
-fn columns_of(ranker: &Ranker, schema: &FeatureSchema) -> Result<Option<Vec<usize>>> {
-    let features = schema.features();
-    let mismatch = |problem: String| {
-        let message = format!(
-            "the model does not fit the feature schema {} ({}): {problem}",
-            schema.version(),
-            schema.hash().get(..12).unwrap_or_default()
-        );
-        Err(Error::new(ErrorKind::SchemaMismatch, message))
-    };
-    let names = ranker.names();
-    if names.is_empty() || names.iter().enumerate().all(|(at, name)| is_placeholder(name, at)) {
-        if ranker.columns() == features.len() {
-            return Ok(None);
+impl Reading {
+    /// A model that says which schema it was made for must have that one, or one that a declared migration leads to. Any
+    /// other goes by the names of its columns; without names, by their number.
+    fn new(ranker: &Ranker, schema: &FeatureSchema, migrations: &Migrations) -> Result<Reading> {
+        let features = schema.features();
+        let mismatch = |model: String, way_out: &str| {
+            Err(Error::new(
+                ErrorKind::SchemaMismatch,
+                format!("the model reads {model}, the engine has the feature schema {}; {way_out}", schema.id()),
+            ))
+        };
+        if let Some(of_model) = ranker.schema() {
+            let adapter = migrations.adapter(schema.id(), of_model)?;
+            if adapter.columns_after() != ranker.columns() {
+                let model = format!("{} columns of feature schema {of_model}", ranker.columns());
+                return mismatch(model, "save it again with the schema that it was trained on");
+            }
+            return Ok(if adapter.is_identity() { Reading::Same } else { Reading::Adapted(adapter) });
         }
-        return mismatch(format!(
-            "it has {} columns without names, the schema {}; train it with the names of the schema",
-            ranker.columns(),
-            features.len()
-        ));
+        let names = ranker.names();
+        if names.iter().enumerate().all(|(column, name)| is_placeholder(name, column)) {
+            if ranker.columns() == features.len() {
+                return Ok(Reading::Same);
+            }
+            let model = format!("{} columns without names, not {}", ranker.columns(), features.len());
+            return mismatch(model, "train it with the names of the features");
+        }
+        let by_name: HashMap<&str, usize> =
+            features.iter().enumerate().map(|(column, feature)| (feature.name.as_str(), column)).collect();
+        let columns: Vec<usize> = names.iter().filter_map(|name| by_name.get(name.as_str()).copied()).collect();
+        if columns.len() < names.len() {
+            let unknown = names.iter().filter(|name| !by_name.contains_key(name.as_str())).take(5);
+            let unknown: Vec<&str> = unknown.map(String::as_str).collect();
+            return mismatch(
+                format!("`{}`", unknown.join("`, `")),
+                "declare these in `features`, or train the model on what there is",
+            );
+        }
+        let is_same = columns.iter().copied().eq(0..features.len());
+        Ok(if is_same { Reading::Same } else { Reading::Columns(columns) })
     }
-    let by_name: HashMap<&str, usize> =
-        features.iter().enumerate().map(|(at, feature)| (feature.name.as_str(), at)).collect();
-    let found: Vec<Option<usize>> = names.iter().map(|name| by_name.get(name.as_str()).copied()).collect();
-    let unknown: Vec<&str> =
-        names.iter().zip(&found).filter(|(_, at)| at.is_none()).map(|(name, _)| name.as_str()).take(5).collect();
-    if !unknown.is_empty() {
-        return mismatch(format!(
-            "the model reads `{}`, which the schema does not have; declare them in `features` or train again",
-            unknown.join("`, `")
-        ));
+
+    /// The values that the model reads, of rows of so many columns.
+    fn read<'v>(&self, values: &'v [f32], columns: usize) -> Result<Cow<'v, [f32]>> {
+        Ok(match self {
+            Reading::Same => Cow::Borrowed(values),
+            Reading::Columns(read) => {
+                let rows = values.chunks_exact(columns);
+                Cow::Owned(rows.flat_map(|row| read.iter().map(|&column| row[column])).collect())
+            }
+            Reading::Adapted(adapter) => Cow::Owned(adapter.rows(Rows::new(values, columns)?)?),
+        })
     }
-    let columns: Vec<usize> = found.into_iter().flatten().collect();
-    let is_same = columns.len() == features.len() && columns.iter().enumerate().all(|(at, &column)| at == column);
-    Ok((!is_same).then_some(columns))
 }
 
 /// What libraries call the columns of a matrix without names.
@@ -262,27 +306,20 @@ impl<'p> Order<'p> {
     }
 
     /// What the model said of a place; `None` without one.
-    pub(super) fn explain(&self, place: &Place<'_>, schema: &FeatureSchema) -> Option<LtrExplanation> {
-        let (learned, of_place) = (self.learned.as_ref()?, place.learned?);
+    pub(super) fn explain(&self, place: &Place<'_>, schema: &FeatureSchema) -> Result<Option<LtrExplanation>> {
+        let (Some(learned), Some(of_place)) = (&self.learned, place.learned) else { return Ok(None) };
         let columns = schema.features().len();
         let row = &learned.rows.values[of_place.row * columns..][..columns];
-        let (expected, contributions) = (None, vec![None; columns]);
-        let features = schema.features().iter().zip(row).zip(contributions);
-        Some(LtrExplanation {
+        let (expected, features) = learned.ranking.explain(row, schema)?;
+        Ok(Some(LtrExplanation {
             fused: place.fused.score,
             fused_normalized: of_place.fused_normalized,
             score: of_place.margin,
             normalized: of_place.normalized,
             weight: learned.ranking.weight,
             expected,
-            features: features
-                .map(|((feature, &value), contribution)| FeatureExplanation {
-                    name: feature.name.clone(),
-                    value,
-                    contribution,
-                })
-                .collect(),
-        })
+            features,
+        }))
     }
 }
 

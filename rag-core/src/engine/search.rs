@@ -278,20 +278,20 @@ impl Inner {
             let (start, end) =
                 record.chunks.get(ordinal).map_or((0, 0), |&(start, end)| (start as usize, end as usize));
             let text = record.chunk(ordinal).unwrap_or_default().to_owned();
-            Hit {
+            Ok(Hit {
                 rank: position + 1,
                 score: place.score,
-                explanation: request.explain.then(|| self.explanation(found, order, place)),
+                explanation: request.explain.then(|| self.explanation(found, order, place)).transpose()?,
                 passage: Passage { ordinal, start, end, text },
                 id: record.id,
                 title: record.title,
                 metadata: record.metadata,
-            }
+            })
         };
-        Ok(leaving.into_iter().enumerate().map(hit).collect())
+        leaving.into_iter().enumerate().map(hit).collect()
     }
 
-    fn explanation(&self, found: &Found<'_>, order: &Order<'_>, place: &Place<'_>) -> Explanation {
+    fn explanation(&self, found: &Found<'_>, order: &Order<'_>, place: &Place<'_>) -> Result<Explanation> {
         let parts = place.fused.contributions.iter().zip(&found.fusion.weights).zip(&found.runs);
         let runs = parts.map(|((part, &weight), (run, _))| RunExplanation {
             run,
@@ -301,12 +301,12 @@ impl Inner {
             weight,
             contribution: part.value,
         });
-        Explanation {
+        Ok(Explanation {
             score: place.score,
             fusion: found.fusion.name.clone(),
             runs: runs.collect(),
-            ltr: order.explain(place, self.schema()),
-        }
+            ltr: order.explain(place, self.schema())?,
+        })
     }
 }
 

@@ -1,5 +1,6 @@
 //! Which features there are.
 
+use rag_ltr::schema::{FeatureSchema, Migration};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
@@ -41,6 +42,10 @@ pub struct FeaturesConfig {
     pub clicks: Option<ClicksConfig>,
     /// Memory of the feature cache in MiB; 0: none. Default 64.
     pub cache_mib: usize,
+    /// Schemas of before, whose models are to be read still.
+    pub schemas: Vec<FeatureSchema>,
+    /// How rows of one schema become rows of another.
+    pub migrations: Vec<Migration>,
 }
 
 impl Default for FeaturesConfig {
@@ -56,6 +61,8 @@ impl Default for FeaturesConfig {
             equality: Vec::new(),
             clicks: None,
             cache_mib: 64,
+            schemas: Vec::new(),
+            migrations: Vec::new(),
         }
     }
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use rag_fusion::{FusedHit, Normalization, Run, normalize};
+use rag_ltr::schema::Migrations;
 
 use super::cached::{MATCHING, floats, hash, payload};
 use super::clicks::{ClickCounts, ClickHistory, TenantClicks};
@@ -14,7 +15,7 @@ use super::text::{self, FieldFeatures, Scratch};
 use crate::ann::VectorIndex;
 use crate::cache::{CacheStats, FeatureCache, MemoryCache};
 use crate::distance::dot_f32;
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::lexical::{BODY, FIELDS, FieldStatistics, LexicalView, QueryWords, TEXT, TITLE, TextQuery};
 use crate::store::{Record, StoreView};
 use crate::types::{Cancel, DocNum};
@@ -68,6 +69,8 @@ impl FeatureRows {
 #[derive(Debug)]
 pub(crate) struct Extractor {
     pub(crate) plan: Plan,
+    /// Ways from the schema to those of before.
+    pub(crate) migrations: Migrations,
     pub(super) config: FeaturesConfig,
     pub(super) functions: Vec<Arc<dyn FeatureFunction>>,
     pub(super) cache: Option<Arc<dyn FeatureCache>>,
@@ -94,7 +97,10 @@ impl Extractor {
         // The settings say how the declared categories are numbered, which the schema does not.
         let fingerprint = hash(&[model, analyser, plan.schema.hash(), &format!("{config:?}")]);
         let config = config.clone();
-        Ok(Extractor { plan, config, functions, cache, clicks: ArcSwap::default(), fingerprint })
+        let schemas = config.schemas.iter().chain([&plan.schema]).cloned().collect();
+        let migrations = Migrations::new(schemas, config.migrations.clone())
+            .map_err(|error| Error::invalid(format!("`features.migrations`: {error}")).with_source(error))?;
+        Ok(Extractor { plan, migrations, config, functions, cache, clicks: ArcSwap::default(), fingerprint })
     }
 
     /// Takes the click-through history of a tenant, in the place of the one before.

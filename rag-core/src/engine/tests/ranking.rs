@@ -1,11 +1,12 @@
 //! Features, the model that ranks by them, and the cache between.
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
 
 use rag_ltr::Ranker;
 use rag_ltr::model::{Arithmetic, LinearColumn, LinearModel, Link, Model};
-use rag_ltr::schema::{Feature, FeatureKind};
+use rag_ltr::schema::{Feature, FeatureKind, FeatureSchema, Migration, Step};
 
 use super::*;
 use crate::cache::{CacheKey, CacheStats, FeatureCache, MemoryCache};
@@ -26,13 +27,20 @@ fn linear(terms: &[(&str, f64)]) -> Arc<Ranker> {
     Arc::new(Ranker::new(Model::Linear(model)).unwrap())
 }
 
-fn engine_with(folder: &Path, change: impl FnOnce(&mut EngineConfig)) -> Engine {
+/// One that reads every feature.
+fn of_all(engine: &Engine) -> Arc<Ranker> {
+    let features = engine.feature_schema().features();
+    let terms: Vec<(&str, f64)> = features.iter().map(|feature| (feature.name.as_str(), 0.5)).collect();
+    linear(&terms)
+}
+
+pub(super) fn with(folder: &Path, change: impl FnOnce(&mut EngineConfig)) -> Engine {
     let mut config = EngineConfig::default();
     change(&mut config);
     Engine::builder().config(config).embedder(Arc::new(WordEmbedder::new(64))).open(folder).unwrap()
 }
 
-fn every_feature(config: &mut EngineConfig) {
+pub(super) fn every_feature(config: &mut EngineConfig) {
     let features = &mut config.features;
     features.freshness = vec![FreshnessConfig { field: "day".to_owned(), half_life_days: 10.0 }];
     features.numeric = vec!["stars".to_owned()];
@@ -67,20 +75,27 @@ fn documents() -> Vec<Document> {
     (0..25).map(document).collect()
 }
 
-fn filled(folder: &Path) -> Engine {
-    let engine = engine_with(folder, every_feature);
+pub(super) fn filled(folder: &Path) -> Engine {
+    let engine = with(folder, every_feature);
     engine.upsert(&Scope::default(), documents()).unwrap();
     engine.commit().unwrap();
     engine
 }
 
-fn at(text: &str) -> SystemTime {
+pub(super) fn at(text: &str) -> SystemTime {
     let seconds = text.parse::<jiff::Timestamp>().unwrap().as_second();
     SystemTime::UNIX_EPOCH + Duration::from_secs(seconds as u64)
 }
 
 fn ask(text: &str) -> SearchRequest {
     SearchRequest::new(text, 40).with_explanations().with_now(at("2024-06-01T00:00:00Z"))
+}
+
+/// The features of each candidate by name, best candidate first.
+pub(super) fn features_of(engine: &Engine, request: &SearchRequest) -> Vec<(String, BTreeMap<String, f32>)> {
+    let log = engine.log_features(&Scope::default(), &[("q", request.clone())]).unwrap();
+    let names = || log.schema.features().iter().map(|feature| feature.name.clone());
+    log.iter().map(|(_, id, row)| (id.to_owned(), names().zip(row.iter().copied()).collect())).collect()
 }
 
 /// Features of the hit of this id, by name.
@@ -126,7 +141,7 @@ fn what_is_logged_is_what_is_served() {
     let scope = Scope::default();
     let rows = vec![ClickCounts::new("d03", 10, 5), ClickCounts::new("d04", 100, 1)];
     engine.set_click_history(&scope, &rows).unwrap();
-    engine.set_ranker(Some(linear(&[("body.bm25", 1.0)])), 1.0).unwrap();
+    engine.set_ranker(Some(of_all(&engine)), 1.0).unwrap();
     let queries = ["snow road", "bread", "winter", "zzz", "the"];
     let requests: Vec<(&str, SearchRequest)> = queries.iter().map(|text| (*text, ask(text))).collect();
     for _ in 0..2 {
@@ -144,4 +159,384 @@ fn what_is_logged_is_what_is_served() {
     }
     let stats = engine.stats(&scope).unwrap().feature_cache;
     assert!(stats.hits > 0 && stats.misses > 0 && stats.bytes > 0, "{stats:?}");
+}
+
+/// A cache that counts, and fails when it is told to.
+#[derive(Debug)]
+struct Watched {
+    cache: MemoryCache,
+    fails: AtomicBool,
+    keys: std::sync::Mutex<Vec<CacheKey>>,
+}
+
+impl Watched {
+    fn new() -> Arc<Self> {
+        Arc::new(Watched {
+            cache: MemoryCache::new(8 << 20),
+            fails: AtomicBool::new(false),
+            keys: std::sync::Mutex::default(),
+        })
+    }
+
+    /// Hits and misses since the last call.
+    fn since(&self, before: &mut CacheStats) -> (u64, u64) {
+        let now = self.cache.stats();
+        let since = (now.hits - before.hits, now.misses - before.misses);
+        *before = now;
+        since
+    }
+}
+
+impl FeatureCache for Watched {
+    fn get_many(&self, keys: &[CacheKey]) -> Result<Vec<Option<Arc<[u8]>>>> {
+        if self.fails.load(Ordering::SeqCst) {
+            return Err(Error::new(ErrorKind::Unavailable, "the cache does not answer"));
+        }
+        self.cache.get_many(keys)
+    }
+    fn put_many(&self, entries: Vec<(CacheKey, Arc<[u8]>)>) -> Result<()> {
+        self.keys.lock().unwrap().extend(entries.iter().map(|(key, _)| key.clone()));
+        self.cache.put_many(entries)
+    }
+    fn stats(&self) -> CacheStats {
+        self.cache.stats()
+    }
+}
+
+fn cached_by(folder: &Path, cache: &Arc<Watched>, embedder: WordEmbedder) -> Engine {
+    let mut config = EngineConfig::default();
+    every_feature(&mut config);
+    let builder = Engine::builder().config(config).embedder(Arc::new(embedder));
+    builder.feature_cache(cache.clone()).open(folder).unwrap()
+}
+
+#[test]
+fn nothing_stale_is_served() {
+    let folder = tempfile::tempdir().unwrap();
+    let (cache, scope) = (Watched::new(), Scope::default());
+    let engine = cached_by(folder.path(), &cache, WordEmbedder::new(64));
+    engine.upsert(&scope, documents()).unwrap();
+    engine.commit().unwrap();
+    let request = ask("snow road");
+    let fresh = |engine: &Engine, request: &SearchRequest| {
+        let other = tempfile::tempdir().unwrap();
+        let plain = with(other.path(), |config| {
+            every_feature(config);
+            config.features.cache_mib = 0;
+        });
+        let ids = engine.ids(&scope, None, None, usize::MAX).unwrap();
+        let stored = ids.iter().map(|id| engine.get(&scope, id).unwrap().unwrap().document);
+        plain.upsert(&scope, stored.collect()).unwrap();
+        plain.commit().unwrap();
+        assert_eq!(plain.stats(&scope).unwrap().feature_cache, CacheStats::default());
+        let mut rows = features_of(&plain, request);
+        rows.sort_by(|a, b| a.0.cmp(&b.0));
+        format!("{rows:?}")
+    };
+    let served = |engine: &Engine, request: &SearchRequest| {
+        let mut rows = features_of(engine, request);
+        rows.sort_by(|a, b| a.0.cmp(&b.0));
+        format!("{rows:?}")
+    };
+    let mut stats = cache.cache.stats();
+    let candidates = features_of(&engine, &request).len() as u64;
+    assert_eq!(cache.since(&mut stats), (0, 2 * candidates), "a value of the question and one of the document each");
+    assert_eq!(served(&engine, &request), fresh(&engine, &request));
+    assert_eq!(cache.since(&mut stats), (2 * candidates, 0));
+
+    // Another question: what holds of the documents whatever is asked is there.
+    let rows = features_of(&engine, &ask("bread")).len() as u64;
+    assert_eq!(cache.since(&mut stats), (rows, rows));
+
+    // Later, everything cached still holds, and freshness counts on.
+    let later = request.clone().with_now(at("2024-06-11T00:00:00Z"));
+    assert_eq!(served(&engine, &later), fresh(&engine, &later));
+    assert_ne!(served(&engine, &later), served(&engine, &request));
+    assert_eq!(cache.since(&mut stats), (6 * candidates, 0));
+
+    // An update is another revision in another commit, where all statistics may have changed.
+    let changed = Document::new("d00", "snow snow snow").with_metadata("stars", 99i64);
+    engine.upsert(&scope, vec![changed]).unwrap();
+    engine.commit().unwrap();
+    engine.compact().unwrap(); // statistics without what is deleted, as a fresh index has them
+    assert_eq!(served(&engine, &request), fresh(&engine, &request));
+    let (hits, misses) = cache.since(&mut stats);
+    assert!(hits + 1 >= candidates - 1 && misses > candidates, "facts of the others are kept: {hits} {misses}");
+
+    // The same words under another model, another folder, and other settings have other keys.
+    drop(engine);
+    let other = tempfile::tempdir().unwrap();
+    let engine = cached_by(other.path(), &cache, WordEmbedder::new(32));
+    engine.upsert(&scope, documents()).unwrap();
+    engine.commit().unwrap();
+    cache.since(&mut stats);
+    served(&engine, &request);
+    assert_eq!(cache.since(&mut stats).0, 0);
+}
+
+#[test]
+fn merging_deleted_chunks_away_changes_the_statistics_that_are_served() {
+    let folder = tempfile::tempdir().unwrap();
+    let (cache, scope) = (Watched::new(), Scope::default());
+    let engine = cached_by(folder.path(), &cache, WordEmbedder::new(64));
+    engine.upsert(&scope, documents()).unwrap();
+    engine.commit().unwrap();
+    engine.delete(&scope, &["d00", "d01", "d02"]).unwrap();
+    engine.commit().unwrap();
+    let bm25 =
+        || features_of(&engine, &ask("snow")).into_iter().map(|(id, row)| (id, row["body.bm25"])).collect::<Vec<_>>();
+    let before = bm25();
+    engine.compact().unwrap();
+    assert_ne!(bm25(), before, "the same commit, other document frequencies");
+}
+
+#[test]
+fn a_cached_value_is_for_its_tenant_alone_and_never_outside_the_scope() {
+    let folder = tempfile::tempdir().unwrap();
+    let cache = Watched::new();
+    let engine = cached_by(folder.path(), &cache, WordEmbedder::new(64));
+    let (acme, other) = (Scope::tenant("acme").unwrap(), Scope::tenant("other").unwrap());
+    for (scope, stars) in [(&acme, 1i64), (&other, 2)] {
+        let document = |i: i64| {
+            Document::new(format!("d{i}"), "snow road").with_metadata("stars", stars).with_metadata("public", i == 0)
+        };
+        engine.upsert(scope, (0..3).map(document).collect()).unwrap();
+    }
+    engine.commit().unwrap();
+    engine.set_click_history(&acme, &[ClickCounts::new("d0", 10, 9)]).unwrap();
+    engine.set_ranker(Some(of_all(&engine)), 1.0).unwrap();
+    for _ in 0..2 {
+        for (scope, stars) in [(&acme, 1.0), (&other, 2.0)] {
+            let answer = engine.search(scope, &ask("snow road")).unwrap();
+            assert_eq!(answer.hits.len(), 3);
+            for hit in &answer.hits {
+                assert_eq!(value(&answer, &hit.id, "number.stars"), stars);
+            }
+            assert_eq!(value(&answer, "d0", "clicks.clicks").is_nan(), stars == 2.0);
+        }
+    }
+    let keys = cache.keys.lock().unwrap();
+    let documents = |tenant: &str| {
+        let of_tenant = keys.iter().filter(|key| &*key.tenant == tenant).map(|key| key.document);
+        of_tenant.collect::<std::collections::BTreeSet<_>>()
+    };
+    assert_eq!((documents("acme").len(), documents("other").len()), (3, 3));
+    assert!(documents("acme").is_disjoint(&documents("other")));
+    drop(keys);
+
+    cache.keys.lock().unwrap().clear();
+    let public = acme.restricted_to(Filter::eq("public", true));
+    let answer = engine.search(&public, &ask("road of snow")).unwrap();
+    assert_eq!(ids(&answer), ["d0"]);
+    let keys = cache.keys.lock().unwrap();
+    assert_eq!(keys.iter().map(|key| key.document).collect::<std::collections::BTreeSet<_>>().len(), 1);
+}
+
+/// Takes its time, fails or panics, as it is told.
+#[derive(Debug)]
+struct Function {
+    features: Vec<Feature>,
+    mood: AtomicUsize,
+}
+
+const WELL: usize = 0;
+const SLOW: usize = 1;
+const FAILING: usize = 2;
+const PANICKING: usize = 3;
+const SHORT: usize = 4;
+const CANCELLING: usize = 5;
+
+impl Function {
+    fn new() -> Arc<Self> {
+        let feature = |name: &str| Feature { name: name.to_owned(), kind: FeatureKind::Numeric };
+        Arc::new(Function { features: vec![feature("my.letters"), feature("my.year")], mood: AtomicUsize::new(WELL) })
+    }
+}
+
+impl FeatureFunction for Function {
+    fn features(&self) -> &[Feature] {
+        &self.features
+    }
+
+    fn compute(&self, query: FeatureQuery<'_>, documents: &[FeatureDocument<'_>]) -> Result<Vec<f32>> {
+        match self.mood.load(Ordering::SeqCst) {
+            SLOW => {
+                while query.cancel.check().is_ok() {
+                    std::thread::sleep(Duration::from_millis(1));
+                }
+                query.cancel.check()?;
+            }
+            FAILING => return Err(Error::new(ErrorKind::Unavailable, "no service")),
+            PANICKING => panic!("on purpose"),
+            SHORT => return Ok(vec![1.0]),
+            CANCELLING => query.cancel.cancel(),
+            _ => {}
+        }
+        Ok(documents.iter().flat_map(|document| [document.text.len() as f32, f32::NAN]).collect())
+    }
+}
+
+fn with_function(folder: &Path, function: &Arc<Function>) -> Engine {
+    let builder = Engine::builder().embedder(Arc::new(WordEmbedder::new(64))).feature_function(function.clone());
+    let engine = builder.open(folder).unwrap();
+    engine.upsert(&Scope::default(), documents()).unwrap();
+    engine.commit().unwrap();
+    engine
+}
+
+#[test]
+fn functions_of_the_caller_are_features() {
+    let folder = tempfile::tempdir().unwrap();
+    let function = Function::new();
+    let engine = with_function(folder.path(), &function);
+    let scope = Scope::default();
+    for (id, row) in features_of(&engine, &ask("snow")) {
+        let length = engine.get(&scope, &id).unwrap().unwrap().document.text.len();
+        assert_eq!((row["my.letters"], row["my.year"].is_nan()), (length as f32, true));
+    }
+    engine.set_ranker(Some(linear(&[("my.letters", -1.0)])), 1.0).unwrap();
+    let answer = engine.search(&scope, &ask("snow")).unwrap();
+    let letters: Vec<f32> = answer.hits.iter().map(|hit| value(&answer, &hit.id, "my.letters")).collect();
+    assert!(letters.windows(2).all(|pair| pair[0] <= pair[1]), "{letters:?}");
+    let twice = Engine::builder().feature_function(function.clone()).feature_function(function);
+    let error = twice.open(folder.path().join("other")).unwrap_err();
+    assert!(error.to_string().contains("my.letters"), "{error}");
+}
+
+#[test]
+fn a_stage_that_fails_or_is_late_leaves_the_fused_order_and_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let function = Function::new();
+    let engine = with_function(folder.path(), &function);
+    let scope = Scope::default();
+    let fused = engine.search(&scope, &ask("snow road")).unwrap();
+    engine.set_ranker(Some(linear(&[("my.letters", -1.0)])), 1.0).unwrap();
+    let ranked = engine.search(&scope, &ask("snow road")).unwrap();
+    assert_ne!(ids(&ranked), ids(&fused));
+    for (mood, words) in [(FAILING, "no service"), (PANICKING, "panicked"), (SHORT, "1 values"), (SLOW, "deadline")] {
+        function.mood.store(mood, Ordering::SeqCst);
+        let budget = Duration::from_millis(400);
+        let start = std::time::Instant::now();
+        let answer = engine.search(&scope, &ask("snow road").with_cancel(Cancel::after(budget))).unwrap();
+        assert!(start.elapsed() < budget, "within the budget of the call");
+        assert_eq!(format!("{:?}", answer.hits), format!("{:?}", fused.hits));
+        assert_eq!(answer.degraded.len(), 1, "{:?}", answer.degraded);
+        let note = &answer.degraded[0];
+        assert!(note.starts_with("ltr: ") && note.contains(words) && note.contains("features"), "{note}");
+        assert!(engine.log_features(&scope, &[("q7", ask("snow").with_cancel(Cancel::after(budget)))]).is_err());
+    }
+    function.mood.store(CANCELLING, Ordering::SeqCst);
+    let cancelled = engine.search(&scope, &ask("snow road")).unwrap_err();
+    assert_eq!(cancelled.kind(), ErrorKind::Cancelled, "whoever cancels gets no answer");
+    function.mood.store(WELL, Ordering::SeqCst);
+    let expired = engine.search(&scope, &ask("snow road").with_cancel(Cancel::after(Duration::ZERO))).unwrap_err();
+    assert_eq!(expired.kind(), ErrorKind::DeadlineExceeded);
+
+    // A model whose scores cannot be ranked.
+    engine.set_ranker(Some(linear(&[("my.letters", f64::from(f32::MAX))])), 1.0).unwrap();
+    let answer = engine.search(&scope, &ask("snow road")).unwrap();
+    assert_eq!(ids(&answer), ids(&fused));
+    assert!(answer.degraded[0].starts_with("ltr: "), "{:?}", answer.degraded);
+}
+
+#[test]
+fn a_cache_that_fails_leaves_the_fused_order_and_says_so() {
+    let folder = tempfile::tempdir().unwrap();
+    let (cache, scope) = (Watched::new(), Scope::default());
+    let engine = cached_by(folder.path(), &cache, WordEmbedder::new(64));
+    engine.upsert(&scope, documents()).unwrap();
+    engine.commit().unwrap();
+    let fused = engine.search(&scope, &ask("snow road")).unwrap();
+    engine.set_ranker(Some(linear(&[("number.stars", 1.0)])), 1.0).unwrap();
+    cache.fails.store(true, Ordering::SeqCst);
+    let answer = engine.search(&scope, &ask("snow road")).unwrap();
+    assert_eq!(ids(&answer), ids(&fused));
+    assert!(answer.degraded[0].contains("the cache does not answer"), "{:?}", answer.degraded);
+    cache.fails.store(false, Ordering::SeqCst);
+    assert!(engine.search(&scope, &ask("snow road")).unwrap().degraded.is_empty());
+}
+
+#[test]
+fn models_of_other_features_are_refused_with_both_named() {
+    let folder = tempfile::tempdir().unwrap();
+    let engine = filled(folder.path());
+    let schema = engine.feature_schema().id();
+    let refuse = |ranker: Ranker, words: &[&str]| {
+        let error = engine.set_ranker(Some(Arc::new(ranker)), 1.0).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::SchemaMismatch);
+        assert!(words.iter().all(|word| error.to_string().contains(word)), "{error}");
+    };
+    let ours = schema.to_string();
+    refuse((*linear(&[("body.bm25", 1.0), ("foreign", 1.0)])).clone(), &["foreign", &ours]);
+    refuse((*linear(&[("Column_0", 1.0), ("Column_1", 1.0)])).clone(), &["2 columns", &ours]);
+    let other = FeatureSchema::new(7, vec![Feature { name: "bm25".to_owned(), kind: FeatureKind::Numeric }]).unwrap();
+    let of_other = (*linear(&[("bm25", 1.0)])).clone().with_schema(other.id());
+    refuse(of_other.clone(), &[&other.id().to_string(), &ours]);
+    let weight = engine.set_ranker(Some(linear(&[("body.bm25", 1.0)])), 1.5).unwrap_err();
+    assert!(weight.to_string().contains("`weight` is 1.5"), "{weight}");
+    engine.set_ranker(Some(Arc::new((*of_all(&engine)).clone().with_schema(schema))), 1.0).unwrap();
+
+    // Declared, the way from our schema to the other one is taken.
+    let mut steps: Vec<Step> = vec![Step::Rename { from: "body.bm25".to_owned(), to: "bm25".to_owned() }];
+    let names = engine.feature_schema().features().iter().map(|feature| feature.name.clone());
+    steps.extend(names.filter(|name| name != "body.bm25").map(Step::Drop));
+    drop(engine);
+    let engine = with(folder.path(), |config| {
+        every_feature(config);
+        config.features.schemas = vec![other.clone()];
+        config.features.migrations = vec![Migration { from: schema, to: other.id(), steps }];
+    });
+    let scope = Scope::default();
+    engine.set_ranker(Some(linear(&[("body.bm25", 1.0)])), 1.0).unwrap();
+    let by_name = engine.search(&scope, &ask("snow road")).unwrap();
+    engine.set_ranker(Some(Arc::new(of_other)), 1.0).unwrap();
+    let adapted = engine.search(&scope, &ask("snow road")).unwrap();
+    assert_eq!(ids(&adapted), ids(&by_name));
+    for hit in &adapted.hits {
+        let ltr = hit.explanation.as_ref().unwrap().ltr.as_ref().unwrap();
+        let sum: f64 = ltr.features.iter().filter_map(|feature| feature.contribution).sum();
+        assert_eq!((ltr.features.len(), ltr.features[0].name.as_str()), (1, "bm25"));
+        assert!((ltr.expected.unwrap() + sum - ltr.score).abs() < 1e-9);
+    }
+}
+
+#[test]
+fn ranked_answers_are_equal_after_a_restart_and_for_the_explained_document() {
+    let folder = tempfile::tempdir().unwrap();
+    let engine = filled(folder.path());
+    let scope = Scope::default();
+    let rank = |engine: &Engine| {
+        engine.set_ranker(Some(of_all(engine)), 0.5).unwrap();
+        let request = ask("snow on the road");
+        // Not a number is missing, the same each time.
+        (request.clone(), format!("{:?}", engine.search(&scope, &request).unwrap().hits))
+    };
+    let (request, before) = rank(&engine);
+    drop(engine);
+    let engine = filled(folder.path());
+    assert_eq!(rank(&engine).1, before);
+    let short = SearchRequest { k: 5, ..request };
+    for hit in engine.search(&scope, &short).unwrap().hits {
+        let explained = engine.explain(&scope, &short, &hit.id).unwrap().unwrap();
+        assert_eq!(format!("{explained:?}"), format!("{hit:?}"));
+    }
+}
+
+#[test]
+fn no_more_candidates_are_ranked_than_configured_and_all_that_are_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let engine = with(folder.path(), |config| {
+        every_feature(config);
+        config.ltr.depth = 4;
+    });
+    engine.upsert(&Scope::default(), documents()).unwrap();
+    engine.commit().unwrap();
+    let request = |k| SearchRequest { k, ..ask("snow on the road") };
+    assert_eq!(features_of(&engine, &request(2)).len(), 4);
+    assert_eq!(features_of(&engine, &request(7)).len(), 7);
+    engine.set_ranker(Some(linear(&[("number.stars", 1.0)])), 1.0).unwrap();
+    let ranked: Vec<String> = features_of(&engine, &request(2)).into_iter().map(|(id, _)| id).collect();
+    let answer = engine.search(&Scope::default(), &request(2)).unwrap();
+    assert!(answer.hits.iter().all(|hit| ranked.contains(&hit.id)));
+    assert_eq!(answer.hits[0].score, 1.0);
 }
