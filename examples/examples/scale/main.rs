@@ -13,6 +13,7 @@
 mod arguments;
 mod corpus;
 mod measure;
+mod ranking;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -137,6 +138,9 @@ fn search(arguments: &Arguments, corpus: &Corpus, folder: &Path) -> Result<serde
             "stage_seconds": stopwatch.seconds(),
         });
     }
+    drop(engine);
+    report["ranking"] = ranking::ranking(folder, &questions)?;
+    let engine = Engine::open(folder)?;
     report["change"] = change(&engine, corpus)?;
     Ok(report)
 }

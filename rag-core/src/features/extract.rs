@@ -215,7 +215,7 @@ impl Work<'_> {
                 None => missing.push(position),
             }
         }
-        rows.count(missing.len(), keys.len());
+        rows.count(missing.len(), self.docs.len());
         if missing.is_empty() {
             return Ok(());
         }

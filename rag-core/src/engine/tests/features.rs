@@ -27,7 +27,10 @@ fn chunks_of(engine: &Engine, analyser: &Analyser) -> Vec<Chunk> {
     for id in engine.ids(&scope, None, None, usize::MAX).unwrap() {
         let stored = engine.get(&scope, &id).unwrap().unwrap();
         let title = analyser.terms(&stored.document.title);
-        for &(start, end) in &stored.chunks {
+        // A document without chunks has an entry in the index all the same.
+        let whole = [(0, 0)];
+        let pieces = if stored.chunks.is_empty() { &whole[..] } else { &stored.chunks };
+        for &(start, end) in pieces {
             let text = analyser.terms(&stored.document.text[start..end]);
             // One word is left free between the two.
             let shift = title.last().map_or(0, |(at, _)| at + 2);
