@@ -30,6 +30,12 @@ impl<'a> Rows<'a> {
         Ok(Rows { values, columns })
     }
 
+    /// Values that fill whole rows of at least one column.
+    pub(crate) fn of(values: &'a [f32], columns: usize) -> Self {
+        debug_assert!(columns > 0 && values.len().is_multiple_of(columns));
+        Rows { values, columns }
+    }
+
     /// Number of rows.
     pub fn len(&self) -> usize {
         self.values.len() / self.columns

@@ -150,6 +150,24 @@ impl Ensemble {
         Ok(self.scorer.margins(rows, &self.parts.trees))
     }
 
+    /// The `k` rows with the largest margins, best first, equal margins by position: `(row, margin)`. Rows that can no
+    /// longer be among them, by what the trees that are left can answer at least and at most, are not scored to the end.
+    ///
+    /// With the tolerance 0 the rows and margins are those of [`Ensemble::margins`]. With more, a row that is left out has
+    /// a sum (before an average is taken) less than `tolerance` above that of any row that is given; each margin is
+    /// exact.
+    ///
+    /// # Errors
+    /// [`Error::Shape`] for rows with another number of columns; [`Error::Setting`] for a tolerance that is negative or
+    /// no number.
+    pub fn best(&self, rows: Rows<'_>, k: usize, tolerance: f64) -> Result<Vec<(usize, f64)>> {
+        self.check_rows(rows)?;
+        if !(0.0..f64::INFINITY).contains(&tolerance) {
+            return Err(Error::Setting { name: "tolerance", value: tolerance, range: "a finite number from 0 on" });
+        }
+        Ok(self.scorer.best(rows, &self.parts.trees, k, tolerance))
+    }
+
     /// The margins of rows, one tree and one row after the other: the plainest form of the formula, which [`Ensemble::margins`]
     /// must equal to the bit.
     ///

@@ -9,6 +9,7 @@
 
 #[allow(unsafe_code)]
 mod arch;
+mod best;
 mod portable;
 mod single;
 #[cfg(test)]
@@ -47,6 +48,9 @@ enum Few {
 
 /// What the margins of the rows are added up in. The values of leaves are kept in the same precision.
 trait Sum: Copy + std::ops::AddAssign + Default + std::fmt::Debug {
+    /// The relative distance of one number to the next.
+    const EPSILON: f64;
+
     fn of(value: f64) -> Self;
     fn to_f64(self) -> f64;
     /// The values of the leaves, [`words::LEAVES`] for each word.
@@ -67,29 +71,40 @@ impl Scorer {
 
     /// The margins of rows that have the columns of the model.
     pub(crate) fn margins(&self, rows: Rows<'_>, trees: &[Tree]) -> Vec<f64> {
-        let mut margins = vec![0.0; rows.len()];
         match self.words.arithmetic() {
-            Arithmetic::F64 => self.add_up::<f64>(rows, trees, &mut margins),
-            Arithmetic::F32 => self.add_up::<f32>(rows, trees, &mut margins),
+            Arithmetic::F64 => self.sums::<f64>(rows, trees),
+            Arithmetic::F32 => self.sums::<f32>(rows, trees).into_iter().map(Sum::to_f64).collect(),
         }
-        margins
+        .into_iter()
+        .map(|sum| self.margin(sum))
+        .collect()
     }
 
-    fn add_up<S: Sum>(&self, rows: Rows<'_>, trees: &[Tree], margins: &mut [f64]) {
+    fn sums<S: Sum>(&self, rows: Rows<'_>, trees: &[Tree]) -> Vec<S> {
+        let mut sums = vec![S::of(self.base); rows.len()];
         let remainder = rows.len() % LANES;
         let in_blocks = if remainder < FEWEST_FOR_A_BLOCK { rows.len() - remainder } else { rows.len() };
-        let (blocks, few) = margins.split_at_mut(in_blocks);
+        let (blocks, few) = sums.split_at_mut(in_blocks);
         let (rows, rest) = (rows.slice(0..in_blocks), rows.slice(in_blocks..rows.len()));
-        let base = S::of(self.base);
-        self.words.score::<S>(rows, trees, base, blocks, S::kernel());
+        self.words.add_up(rows, trees, &self.words.steps, blocks, S::kernel());
         match &self.few {
-            Few::Single(bundles, kernel) => single::score((&self.words, bundles), (rest, trees), base, few, *kernel),
-            Few::Walk(walk) => walk.score(rest, trees, base, few),
+            _ if rest.is_empty() => (),
+            Few::Single(bundles, kernel) => single::add_up((&self.words, bundles), (rest, trees), few, *kernel),
+            Few::Walk(walk) => walk.add_up(rest, trees, few),
         }
-        if let Some(divisor) = self.divisor {
-            for margin in margins {
-                *margin /= divisor;
-            }
-        }
+        sums
+    }
+
+    fn margin(&self, sum: f64) -> f64 {
+        self.divisor.map_or(sum, |divisor| sum / divisor)
+    }
+
+    /// The best rows, as [`crate::model::Ensemble::best`] says.
+    pub(crate) fn best(&self, rows: Rows<'_>, trees: &[Tree], k: usize, tolerance: f64) -> Vec<(usize, f64)> {
+        let found = match self.words.arithmetic() {
+            Arithmetic::F64 => best::best::<f64>(&self.words, rows, trees, self.base, k, tolerance),
+            Arithmetic::F32 => best::best::<f32>(&self.words, rows, trees, self.base, k, tolerance),
+        };
+        found.into_iter().map(|(row, sum)| (row, self.margin(sum))).collect()
     }
 }

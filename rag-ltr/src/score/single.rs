@@ -73,32 +73,31 @@ impl Bundles {
     }
 }
 
-/// The margins of rows, one after the other; each sum starts with `base`.
-pub(super) fn score<S: Sum>(
+/// Adds to the sums of rows, one after the other, what all trees answer.
+pub(super) fn add_up<S: Sum>(
     (words, bundles): (&Words, &Bundles),
     (rows, trees): (Rows<'_>, &[Tree]),
-    base: S,
-    margins: &mut [f64],
+    sums: &mut [S],
     kernel: Kernel,
 ) {
     let (mut values, mut bits) = (vec![0.0; words.width().next_multiple_of(COLUMNS)], vec![0; words.all.len()]);
-    for (position, margin) in margins.iter_mut().enumerate() {
+    for (position, sum) in sums.iter_mut().enumerate() {
         words.transpose(rows.slice(position..position + 1), &mut values, 1);
         let has_missing = values.iter().any(|value| value.is_nan());
         kernel(bundles, &values, has_missing, &mut bits);
-        let mut sum = base;
-        for stretch in &words.stretches {
+        for stretch in words.steps.iter().flat_map(|step| &step.stretches) {
             match stretch {
-                Stretch::Plain(range) => add_up(words, range.clone(), &bits, &mut sum),
-                Stretch::Special(tree, _) | Stretch::Odd(tree) => sum += S::of(trees[*tree].output(rows.row(position))),
+                Stretch::Plain(range) => add_values(words, range.clone(), &bits, sum),
+                Stretch::Special(tree, _) | Stretch::Odd(tree) => {
+                    *sum += S::of(trees[*tree].output(rows.row(position)));
+                }
             }
         }
-        *margin = sum.to_f64();
     }
 }
 
 /// Adds the values of the leaves whose bits are left. A tree of several words has its leaf in the first that has any.
-fn add_up<S: Sum>(words: &Words, range: Range<usize>, bits: &[u32], sum: &mut S) {
+fn add_values<S: Sum>(words: &Words, range: Range<usize>, bits: &[u32], sum: &mut S) {
     let values = S::values(words);
     let (mut leaf, mut is_found) = (0, false);
     for (position, word) in range.clone().zip(&words.all[range]) {

@@ -125,11 +125,15 @@ fn blocks_and_walks_equal_the_plain_sum_to_the_bit() {
             let plain = ensemble.margins_plainly(rows).unwrap();
             assert_eq!(bits(&ensemble.margins(rows).unwrap()), bits(&plain), "seed {seed}, {count} rows");
             if count < LANES && !ensemble.parts().average {
-                let mut walked = vec![0.0; count];
+                let mut walked = vec![0.1; count];
                 let (walk, trees) = (Walk::new(ensemble.parts()), &ensemble.parts().trees);
                 match ensemble.parts().arithmetic {
-                    Arithmetic::F64 => walk.score(rows, trees, 0.1f64, &mut walked),
-                    Arithmetic::F32 => walk.score(rows, trees, 0.1f32, &mut walked),
+                    Arithmetic::F64 => walk.add_up(rows, trees, &mut walked),
+                    Arithmetic::F32 => {
+                        let mut sums = vec![0.1f32; count];
+                        walk.add_up(rows, trees, &mut sums);
+                        walked = sums.into_iter().map(f64::from).collect();
+                    }
                 }
                 assert_eq!(bits(&walked), bits(&plain), "seed {seed}, {count} rows walked");
             }
@@ -155,9 +159,9 @@ fn kernels_agree<S: Sum + PartialEq>(arithmetic: Arithmetic, of: fn(&arch::Kerne
         let rows = Rows::new(&values, columns).unwrap();
         let scorer = Scorer::new(&parts);
         let sums = |kernel| {
-            let mut margins = vec![0.0; count];
-            scorer.words.score::<S>(rows, &parts.trees, S::of(0.5), &mut margins, kernel);
-            bits(&margins)
+            let mut sums = vec![S::of(0.5); count];
+            scorer.words.add_up(rows, &parts.trees, &scorer.words.steps, &mut sums, kernel);
+            bits(&sums.into_iter().map(Sum::to_f64).collect::<Vec<_>>())
         };
         let all = each(of);
         for (name, kernel) in &all[..all.len() - 1] {
@@ -170,4 +174,39 @@ fn kernels_agree<S: Sum + PartialEq>(arithmetic: Arithmetic, of: fn(&arch::Kerne
 fn every_kernel_of_this_machine_equals_the_portable_one() {
     kernels_agree::<f64>(Arithmetic::F64, |kernels| kernels.f64);
     kernels_agree::<f32>(Arithmetic::F32, |kernels| kernels.f32);
+}
+
+#[test]
+fn the_best_rows_are_those_of_a_full_ranking() {
+    let kinds = [PLAIN, Kind { categories: true, leaves: 70, ..PLAIN }, Kind { linear: true, ..PLAIN }];
+    for seed in 0..60 {
+        let mut random = SplitMix64::new(seed);
+        let columns = 1 + random.below(20);
+        let mut parts = ensemble(&mut random, columns, 100, kinds[seed as usize % kinds.len()]);
+        // As in boosting, later trees say less, so that bounds get narrow.
+        for (position, tree) in parts.trees.iter_mut().enumerate() {
+            tree.leaves.iter_mut().for_each(|leaf| leaf.value /= (1 + position * position) as f64);
+        }
+        let ensemble = Ensemble::checked(parts).unwrap();
+        let mut values = rows(&mut random, 200, columns);
+        // A linear leaf makes of an infinite value a margin that is no number, which no order has a place for.
+        values.iter_mut().filter(|value| value.is_infinite()).for_each(|value| *value = 1.0);
+        let rows = Rows::new(&values, columns).unwrap();
+        let margins = ensemble.margins(rows).unwrap();
+        let mut order: Vec<(usize, f64)> = margins.iter().copied().enumerate().collect();
+        order.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
+        for k in [0, 1, 10, 100, 199, 200, 500] {
+            assert_eq!(ensemble.best(rows, k, 0.0).unwrap(), order[..k.min(200)], "seed {seed}, {k}");
+            let near = ensemble.best(rows, k, 0.05).unwrap();
+            assert_eq!(near.len(), k.min(200));
+            let tolerance = 0.05 / if ensemble.parts().average { 100.0 } else { 1.0 } + 1e-6;
+            for &(row, margin) in &near {
+                assert_eq!(margin, margins[row]);
+                let left_out = order.iter().find(|(row, _)| near.iter().all(|(given, _)| given != row));
+                assert!(left_out.is_none_or(|(_, best)| *best <= margin + tolerance), "seed {seed}, {k}");
+            }
+        }
+    }
+    let ensemble = Ensemble::checked(ensemble(&mut SplitMix64::new(1), 2, 3, PLAIN)).unwrap();
+    assert!(ensemble.best(Rows::new(&[1.0, 2.0], 2).unwrap(), 1, f64::NAN).is_err());
 }

@@ -109,22 +109,18 @@ impl Walk {
         depth
     }
 
-    pub(super) fn score<S: Sum>(&self, rows: Rows<'_>, trees: &[Tree], base: S, margins: &mut [f64]) {
-        if rows.is_empty() {
-            return;
-        }
+    /// Adds to the sums of rows what all trees answer.
+    pub(super) fn add_up<S: Sum>(&self, rows: Rows<'_>, trees: &[Tree], sums: &mut [S]) {
         let Some(bundles) = &self.bundles else {
-            for (row, margin) in rows.iter().zip(margins) {
-                let mut sum = base;
+            for (row, sum) in rows.iter().zip(sums) {
                 for tree in trees {
-                    sum += S::of(tree.output(row));
+                    *sum += S::of(tree.output(row));
                 }
-                *margin = sum.to_f64();
             }
             return;
         };
         let mut values = vec![0.0; self.width];
-        for (row, margin) in rows.iter().zip(margins) {
+        for (row, sum) in rows.iter().zip(sums) {
             values[..row.len()].copy_from_slice(row);
             for &column in self.zero_is_missing.iter().filter(|&&column| row[column].abs() <= ZERO) {
                 values[column] = f32::NAN;
@@ -133,16 +129,14 @@ impl Walk {
             for (opposite, own) in opposite.iter_mut().zip(own) {
                 *opposite = -*own;
             }
-            let mut sum = base;
             for bundle in bundles {
-                self.add_up(bundle, &values, &mut sum);
+                self.add_bundle(bundle, &values, sum);
             }
-            *margin = sum.to_f64();
         }
     }
 
     #[inline]
-    fn add_up<S: Sum>(&self, bundle: &Bundle, values: &[f32], sum: &mut S) {
+    fn add_bundle<S: Sum>(&self, bundle: &Bundle, values: &[f32], sum: &mut S) {
         let mask = values.len() - 1;
         let mut at = bundle.first;
         for _ in 0..bundle.depth.div_ceil(STEPS) {

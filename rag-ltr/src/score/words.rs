@@ -17,6 +17,9 @@ pub(super) const LEAVES: usize = 32;
 /// Most groups of [`LANES`] rows that go through the trees together: what a question costs to read is shared by them.
 pub(super) const GROUPS: usize = 4;
 
+/// In how many parts the trees are asked where rows may leave early.
+const STEPS: usize = 8;
+
 /// Most floats of a block, so that it stays in the nearest cache.
 const BLOCK: usize = 6 << 10;
 
@@ -57,6 +60,16 @@ pub(super) enum Stretch {
     Odd(usize),
 }
 
+/// Some of the trees, in order, and what those after them can add at least and at most.
+#[derive(Debug, Clone)]
+pub(super) struct Step {
+    pub stretches: Vec<Stretch>,
+    pub least: f64,
+    pub most: f64,
+    /// The largest that a sum of some of those can be, whatever its sign.
+    pub reach: f64,
+}
+
 /// A column that some split asks for.
 #[derive(Debug, Clone, Copy)]
 struct Column {
@@ -69,7 +82,7 @@ struct Column {
 pub(super) struct Words {
     arithmetic: Arithmetic,
     columns: Vec<Column>,
-    pub stretches: Vec<Stretch>,
+    pub steps: Vec<Step>,
     pub all: Vec<Word>,
     pub questions: Vec<Question>,
     /// Splits of trees, and the leaves of the word on their left.
@@ -86,6 +99,8 @@ pub(super) struct Words {
 pub(super) type Kernel<S> = fn(&Words, Range<usize>, &[f32], usize, &mut [S]);
 
 impl Sum for f64 {
+    const EPSILON: f64 = f64::EPSILON;
+
     fn of(value: f64) -> f64 {
         value
     }
@@ -101,6 +116,8 @@ impl Sum for f64 {
 }
 
 impl Sum for f32 {
+    const EPSILON: f64 = f32::EPSILON as f64;
+
     fn of(value: f64) -> f32 {
         value as f32
     }
@@ -153,7 +170,7 @@ impl Words {
         let mut words = Words {
             arithmetic: parts.arithmetic,
             columns,
-            stretches: Vec::new(),
+            steps: Vec::new(),
             all: Vec::new(),
             questions: Vec::new(),
             categories: Vec::new(),
@@ -161,18 +178,31 @@ impl Words {
             values_f64: Vec::new(),
             values_f32: Vec::new(),
         };
-        for (position, tree) in parts.trees.iter().enumerate() {
-            if is_odd[position] {
-                words.stretches.push(Stretch::Odd(position));
-                continue;
+        let per_step = parts.trees.len().div_ceil(STEPS).max(1);
+        for (step, trees) in parts.trees.chunks(per_step).enumerate() {
+            let mut stretches = Vec::new();
+            for (position, tree) in (step * per_step..).zip(trees) {
+                if is_odd[position] {
+                    stretches.push(Stretch::Odd(position));
+                    continue;
+                }
+                let is_special = tree.leaves.iter().any(|leaf| leaf.linear.is_some())
+                    || tree.splits.iter().any(|split| !matches!(split.condition, Condition::AtMost(_)));
+                let added = words.add(tree, &slots);
+                match stretches.last_mut() {
+                    _ if is_special => stretches.push(Stretch::Special(position, added)),
+                    Some(Stretch::Plain(range)) => range.end = added.end,
+                    _ => stretches.push(Stretch::Plain(added)),
+                }
             }
-            let is_special = tree.leaves.iter().any(|leaf| leaf.linear.is_some())
-                || tree.splits.iter().any(|split| !matches!(split.condition, Condition::AtMost(_)));
-            let added = words.add(tree, &slots);
-            match words.stretches.last_mut() {
-                Some(Stretch::Plain(range)) if !is_special => range.end = added.end,
-                _ if is_special => words.stretches.push(Stretch::Special(position, added)),
-                _ => words.stretches.push(Stretch::Plain(added)),
+            words.steps.push(Step { stretches, least: 0.0, most: 0.0, reach: 0.0 });
+        }
+        let (mut least, mut most, mut reach) = (0.0, 0.0, 0.0);
+        for (step, trees) in words.steps.iter_mut().zip(parts.trees.chunks(per_step)).rev() {
+            (step.least, step.most, step.reach) = (least, most, reach);
+            for (low, high) in trees.iter().map(range_of) {
+                (least, most) = (least + low, most + high);
+                reach += f64::max(high, -low);
             }
         }
         words
@@ -238,40 +268,39 @@ impl Words {
         first..self.all.len()
     }
 
-    /// The margins of rows; each sum starts with `base`.
-    pub(super) fn score<S: Sum>(
+    /// Adds to the sums of rows what the trees of some steps answer.
+    pub(super) fn add_up<S: Sum>(
         &self,
         rows: Rows<'_>,
         trees: &[Tree],
-        base: S,
-        margins: &mut [f64],
+        steps: &[Step],
+        sums: &mut [S],
         kernel: Kernel<S>,
     ) {
         let groups = (BLOCK / (self.columns.len().max(1) * LANES)).clamp(1, GROUPS);
         let mut block = vec![0.0; self.columns.len() * LANES * groups];
-        let mut sums = vec![base; LANES * groups];
-        for start in (0..rows.len()).step_by(LANES * groups) {
-            let rows = rows.slice(start..rows.len().min(start + LANES * groups));
+        let mut lanes = [S::default(); LANES * GROUPS];
+        let blocks = (0..rows.len()).step_by(LANES * groups);
+        for (start, sums) in blocks.zip(sums.chunks_mut(LANES * groups)) {
+            let rows = rows.slice(start..start + sums.len());
             let groups = rows.len().div_ceil(LANES);
-            let (block, sums) = (&mut block[..self.columns.len() * LANES * groups], &mut sums[..LANES * groups]);
+            let (block, lanes) = (&mut block[..self.columns.len() * LANES * groups], &mut lanes[..LANES * groups]);
             self.transpose(rows, block, LANES * groups);
-            sums.fill(base);
-            for stretch in &self.stretches {
+            lanes[..sums.len()].copy_from_slice(sums);
+            for stretch in steps.iter().flat_map(|step| &step.stretches) {
                 match stretch {
-                    Stretch::Plain(words) => kernel(self, words.clone(), block, groups, sums),
+                    Stretch::Plain(words) => kernel(self, words.clone(), block, groups, lanes),
                     Stretch::Special(tree, words) => {
-                        self.add_special(rows, &trees[*tree], words.clone(), block, groups, sums);
+                        self.add_special(rows, &trees[*tree], words.clone(), block, groups, lanes);
                     }
                     Stretch::Odd(tree) => {
-                        for (row, sum) in rows.iter().zip(sums.iter_mut()) {
+                        for (row, sum) in rows.iter().zip(lanes.iter_mut()) {
                             *sum += S::of(trees[*tree].output(row));
                         }
                     }
                 }
             }
-            for (margin, sum) in margins[start..].iter_mut().zip(sums.iter().take(rows.len())) {
-                *margin = sum.to_f64();
-            }
+            sums.copy_from_slice(&lanes[..sums.len()]);
         }
     }
 
@@ -325,6 +354,15 @@ impl Words {
             }
         }
     }
+}
+
+/// The least and the most that a tree answers.
+fn range_of(tree: &Tree) -> (f64, f64) {
+    if tree.leaves.iter().any(|leaf| leaf.linear.is_some()) {
+        return (f64::NEG_INFINITY, f64::INFINITY);
+    }
+    let values = || tree.leaves.iter().map(|leaf| leaf.value);
+    (values().fold(f64::INFINITY, f64::min), values().fold(f64::NEG_INFINITY, f64::max))
 }
 
 /// The bits of leaves `left` in the word that starts at leaf `start`.
