@@ -25,6 +25,8 @@ pub mod model;
 pub mod random;
 mod score;
 pub mod significance;
+pub mod svmlight;
+pub mod train;
 pub mod trec;
 
 pub use error::{Error, Result};
