@@ -81,7 +81,8 @@ impl<'a> Dataset<'a> {
         let total = self.groups.iter().try_fold(0usize, |sum, &size| sum.checked_add(size));
         if total != Some(rows) {
             let found = total.map_or("more than can be counted".to_owned(), |total| total.to_string());
-            let message = format!("the groups have {found} rows, the data {rows}; give the number of rows of each query");
+            let message =
+                format!("the groups have {found} rows, the data {rows}; give the number of rows of each query");
             return Err(Error::Training(message));
         }
         if let Some(query) = self.groups.iter().position(|&size| size == 0) {

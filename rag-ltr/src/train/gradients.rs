@@ -281,8 +281,7 @@ mod tests {
                         continue;
                     }
                     let distance = scores[better] - scores[worse];
-                    let mut change =
-                        (gain(better) - gain(worse)) * (discount(better) - discount(worse)).abs() / ideal;
+                    let mut change = (gain(better) - gain(worse)) * (discount(better) - discount(worse)).abs() / ideal;
                     if parameters.lambdarank_norm && differ {
                         change /= 0.01 + distance.abs();
                     }

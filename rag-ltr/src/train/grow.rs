@@ -101,8 +101,7 @@ impl<'a> Grower<'a> {
         let rules = Rules::new(self.parameters, units);
         let sum = rows.iter().fold(Sum::default(), |sum, &row| sum.plus(self.packed[row as usize]));
         let bounds = (f64::NEG_INFINITY, f64::INFINITY);
-        let mut leaves =
-            vec![GrowingLeaf { rows: 0..rows.len(), sum, depth: 0, bounds, l2: 0.0, next: None }];
+        let mut leaves = vec![GrowingLeaf { rows: 0..rows.len(), sum, depth: 0, bounds, l2: 0.0, next: None }];
         let mut splits: Vec<Split> = Vec::new();
         self.search(&mut leaves, 0, None, features, random, &rules);
         while leaves.len() < self.parameters.num_leaves {

@@ -54,7 +54,8 @@ impl Units {
         }
         let most = f64::from(i32::MAX) - rows.len() as f64;
         let is_some = |sum: f64| sum > 0.0 && sum.is_finite();
-        (is_some(gradients) && is_some(hessians)).then(|| Units { gradient: gradients / most, hessian: hessians / most })
+        (is_some(gradients) && is_some(hessians))
+            .then(|| Units { gradient: gradients / most, hessian: hessians / most })
     }
 
     /// The derivatives of a row in these units.

@@ -200,7 +200,12 @@ impl LambdaMart {
         let odd_gain = gains.iter().copied().find(|gain| !(0.0..f64::MAX).contains(gain));
         let falling = gains.windows(2).find(|pair| pair[0] > pair[1]).map(|pair| pair[1]);
         if let Some(gain) = odd_gain.or(falling).or(gains.is_empty().then_some(f64::NAN)) {
-            return check("label_gain", gain, false, "finite gains from 0 on, none below the one before, for every grade");
+            return check(
+                "label_gain",
+                gain,
+                false,
+                "finite gains from 0 on, none below the one before, for every grade",
+            );
         }
         Ok(())
     }

@@ -206,14 +206,7 @@ fn downwards(
 }
 
 /// From the first bin up: what is missing stays right.
-fn upwards(
-    feature: &Feature,
-    histogram: &[Sum],
-    missing: usize,
-    node: &Node,
-    rules: &Rules<'_>,
-    best: &mut Best,
-) {
+fn upwards(feature: &Feature, histogram: &[Sum], missing: usize, node: &Node, rules: &Rules<'_>, best: &mut Best) {
     let (mut left, mut left_rows) = (Sum::default(), 0);
     for (bin, &sum) in histogram.iter().enumerate().take(feature.bins - 1) {
         if sum == Sum::default() || bin == missing {
