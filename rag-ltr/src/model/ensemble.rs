@@ -1,5 +1,7 @@
 //! A sum of trees.
 
+use std::sync::Arc;
+
 use serde::{Deserialize, Serialize};
 
 use super::tree::{Child, Condition, Tree};
@@ -11,11 +13,11 @@ use crate::score::Scorer;
 pub const MAX_COLUMNS: usize = 1 << 20;
 
 /// A sum of regression trees, with what its library does to the sum, laid out for the processor that it runs on.
-/// [`Ensemble::checked`] is the only way in, so the trees of an `Ensemble` can be walked without a check.
+/// [`Ensemble::checked`] is the only way in, so the trees of an `Ensemble` can be walked without a check. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Ensemble {
-    parts: EnsembleParts,
-    scorer: Scorer,
+    parts: Arc<EnsembleParts>,
+    scorer: Arc<Scorer>,
 }
 
 impl PartialEq for Ensemble {
@@ -124,8 +126,8 @@ impl Ensemble {
         for (position, tree) in trees.iter().enumerate() {
             check_tree(tree, columns).map_err(|problem| Error::model(format!("tree {position}"), problem))?;
         }
-        let scorer = Scorer::new(&parts);
-        Ok(Ensemble { parts, scorer })
+        let scorer = Arc::new(Scorer::new(&parts));
+        Ok(Ensemble { parts: Arc::new(parts), scorer })
     }
 
     /// What it is made of.
@@ -135,7 +137,7 @@ impl Ensemble {
 
     /// What it is made of, to change it.
     pub fn into_parts(self) -> EnsembleParts {
-        self.parts
+        Arc::unwrap_or_clone(self.parts)
     }
 
     /// The margins of rows: what the trees answer, added in order. On the calling thread.
@@ -166,7 +168,7 @@ impl Ensemble {
     }
 
     fn margin(&self, row: &[f32]) -> f64 {
-        let outputs = self.parts.trees.iter().map(|tree| tree.leaves[tree.leaf_of(row)].output(row));
+        let outputs = self.parts.trees.iter().map(|tree| tree.output(row));
         let base = self.parts.base;
         self.parts.averaged(match self.parts.arithmetic {
             Arithmetic::F64 => outputs.fold(base, |sum, output| sum + output),

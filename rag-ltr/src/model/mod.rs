@@ -1,6 +1,7 @@
 //! Models that score rows: read from LightGBM's and XGBoost's files or from our own, or trained by [`crate::train`].
 
 mod ensemble;
+mod lightgbm;
 mod linear;
 mod ranker;
 mod tree;

@@ -87,7 +87,7 @@ pub struct Leaf {
     pub linear: Option<LinearLeaf>,
 }
 
-/// The linear model of a leaf (Shi, Li & Li 2019, as LightGBM grows them).
+/// The linear model of a leaf (Shi, Li & Li 2019, as LightGBM grows them). Values within [`ZERO`] of 0 count as 0.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct LinearLeaf {
     /// Where the sum starts.
@@ -140,7 +140,8 @@ impl Leaf {
             if value.is_nan() {
                 return self.value;
             }
-            sum += f64::from(value) * coefficient;
+            let value = if value.abs() <= ZERO { 0.0 } else { f64::from(value) };
+            sum += value * coefficient;
         }
         sum
     }
@@ -166,5 +167,10 @@ impl Tree {
                 Child::Leaf(leaf) => return leaf as usize,
             }
         }
+    }
+
+    /// What the tree adds for a row.
+    pub fn output(&self, row: &[f32]) -> f64 {
+        self.leaves[self.leaf_of(row)].output(row)
     }
 }

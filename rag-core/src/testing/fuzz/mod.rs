@@ -9,15 +9,16 @@ mod text;
 
 pub use files::{manifest, model_file, record, segment, vectors};
 pub use store::{store, store_open};
-pub use text::{chunk, filter, query, tokenizer, trec};
+pub use text::{chunk, filter, lightgbm, query, tokenizer, trec};
 
 /// What a target does with its bytes.
 pub type Body = fn(&[u8]);
 
 /// Every target, by name.
-pub const TARGETS: [(&str, Body); 12] = [
+pub const TARGETS: [(&str, Body); 13] = [
     ("chunk", chunk),
     ("filter", filter),
+    ("lightgbm", lightgbm),
     ("manifest", manifest),
     ("model_file", model_file),
     ("query", query),
@@ -179,6 +180,11 @@ mod tests {
     #[test]
     fn filter_holds() {
         run("filter", 2000);
+    }
+
+    #[test]
+    fn lightgbm_holds() {
+        run("lightgbm", 5000);
     }
 
     #[test]

@@ -3,7 +3,8 @@
 use std::collections::BTreeSet;
 use std::sync::LazyLock;
 
-use rag_ltr::trec;
+use rag_ltr::model::Ensemble;
+use rag_ltr::{Rows, trec};
 use tantivy::directory::RamDirectory;
 
 use super::Bytes;
@@ -141,6 +142,20 @@ pub fn query(data: &[u8]) {
         assert!(hits.is_sorted_by(|a, b| a.1 > b.1 || a.1 == b.1 && a.0 < b.0), "{hits:?}");
         assert_eq!(search(3, None).unwrap(), hits.iter().copied().take(3).collect::<Vec<_>>());
         assert_eq!(search(100, Some(&all)).unwrap(), hits);
+    }
+}
+
+/// A model file of LightGBM is refused, or a model that the fast scorer and the plain one agree on, and that survives being
+/// written again.
+pub fn lightgbm(data: &[u8]) {
+    let Ok(ensemble) = Ensemble::from_lightgbm(data) else { return };
+    let columns = ensemble.parts().columns;
+    let values: Vec<f32> = [f32::NAN, 0.0, -1.0, f32::INFINITY].into_iter().cycle().take(columns * 5).collect();
+    let rows = Rows::new(&values, columns).unwrap();
+    let bits = |margins: Vec<f64>| -> Vec<u64> { margins.into_iter().map(f64::to_bits).collect() };
+    assert_eq!(bits(ensemble.margins(rows).unwrap()), bits(ensemble.margins_plainly(rows).unwrap()));
+    if let Ok(text) = ensemble.to_lightgbm() {
+        assert_eq!(Ensemble::from_lightgbm(text.as_bytes()).unwrap(), ensemble);
     }
 }
 

@@ -1,0 +1,127 @@
+//! One row through many trees: 16 words of leaves lie in the lanes of a vector, and a slot asks one question of each.
+//!
+//! The order of the questions of a word is free, so those of a slot are chosen to ask for columns of the same 32: their
+//! values come out of two registers instead of out of memory.
+
+use std::ops::Range;
+
+use super::words::{LEAVES, Question, Stretch, Words};
+use super::{LANES, Sum};
+use crate::matrix::Rows;
+use crate::model::Tree;
+
+/// Columns that a slot may ask for.
+pub(super) const COLUMNS: usize = 32;
+
+/// One question to each of 16 words.
+#[derive(Debug, Clone)]
+pub(super) struct Slot {
+    /// Whoever is above goes right.
+    pub thresholds: [f32; LANES],
+    /// The leaves that are kept for who goes right.
+    pub keeps: [u32; LANES],
+    /// Which of the segment's columns is asked for.
+    pub columns: [u8; LANES],
+    /// A bit for each question that a missing value answers by going left.
+    pub missing_left: u16,
+}
+
+/// Slots that ask for the same columns.
+#[derive(Debug, Clone)]
+pub(super) struct Segment {
+    /// The columns, counted in [`COLUMNS`].
+    pub columns: usize,
+    pub slots: Range<usize>,
+}
+
+/// All words, 16 by 16.
+#[derive(Debug, Default)]
+pub(super) struct Bundles {
+    /// For each 16 words the segments, and the leaves that there are.
+    pub all: Vec<(Range<usize>, [u32; LANES])>,
+    pub segments: Vec<Segment>,
+    pub slots: Vec<Slot>,
+}
+
+/// Asks the questions about one row's values (slot of [`Words`] after slot, filled up to whole [`COLUMNS`]); the bits
+/// that are left go to one number a word. The flag says whether any value is missing.
+pub(super) type Kernel = fn(&Bundles, &[f32], bool, &mut [u32]);
+
+impl Bundles {
+    pub(super) fn new(words: &Words) -> Bundles {
+        let mut bundles = Bundles::default();
+        for chunk in words.all.chunks(LANES) {
+            let first = bundles.segments.len();
+            for columns in 0..words.width().div_ceil(COLUMNS) {
+                let asks_here = |(question, _): &(Question, bool)| question.slot as usize / COLUMNS == columns;
+                let questions: Vec<Vec<_>> =
+                    chunk.iter().map(|word| words.questions(word).filter(asks_here).collect()).collect();
+                let most = questions.iter().map(Vec::len).max().unwrap_or(0);
+                let begin = bundles.slots.len();
+                bundles.slots.extend((0..most).map(|position| slot(&questions, position)));
+                if most > 0 {
+                    bundles.segments.push(Segment { columns, slots: begin..bundles.slots.len() });
+                }
+            }
+            let mut leaves = [0; LANES];
+            for (leaves, word) in leaves.iter_mut().zip(chunk) {
+                *leaves = word.leaves;
+            }
+            bundles.all.push((first..bundles.segments.len(), leaves));
+        }
+        bundles
+    }
+}
+
+/// The margins of rows, one after the other; each sum starts with `base`.
+pub(super) fn score<S: Sum>(
+    (words, bundles): (&Words, &Bundles),
+    (rows, trees): (Rows<'_>, &[Tree]),
+    base: S,
+    margins: &mut [f64],
+    kernel: Kernel,
+) {
+    let (mut values, mut bits) = (vec![0.0; words.width().next_multiple_of(COLUMNS)], vec![0; words.all.len()]);
+    for (position, margin) in margins.iter_mut().enumerate() {
+        words.transpose(rows.slice(position..position + 1), &mut values, 1);
+        let has_missing = values.iter().any(|value| value.is_nan());
+        kernel(bundles, &values, has_missing, &mut bits);
+        let mut sum = base;
+        for stretch in &words.stretches {
+            match stretch {
+                Stretch::Plain(range) => add_up(words, range.clone(), &bits, &mut sum),
+                Stretch::Special(tree, _) | Stretch::Odd(tree) => sum += S::of(trees[*tree].output(rows.row(position))),
+            }
+        }
+        *margin = sum.to_f64();
+    }
+}
+
+/// Adds the values of the leaves whose bits are left. A tree of several words has its leaf in the first that has any.
+fn add_up<S: Sum>(words: &Words, range: Range<usize>, bits: &[u32], sum: &mut S) {
+    let values = S::values(words);
+    let (mut leaf, mut is_found) = (0, false);
+    for (position, word) in range.clone().zip(&words.all[range]) {
+        let bits = bits[position];
+        leaf = if is_found { leaf } else { position * LEAVES + (bits.leading_zeros() as usize & (LEAVES - 1)) };
+        is_found |= bits != 0;
+        if !word.continues {
+            *sum += values[leaf];
+            is_found = false;
+        }
+    }
+}
+
+/// The questions at a position; who has none there is asked what rules nothing out.
+fn slot(questions: &[Vec<(Question, bool)>], position: usize) -> Slot {
+    let mut slot =
+        Slot { thresholds: [f32::INFINITY; LANES], keeps: [u32::MAX; LANES], columns: [0; LANES], missing_left: 0 };
+    for (lane, questions) in questions.iter().enumerate() {
+        let Some(&(question, missing_left)) = questions.get(position) else { continue };
+        slot.thresholds[lane] = question.threshold;
+        slot.keeps[lane] = !question.left;
+        slot.columns[lane] = (question.slot as usize % COLUMNS) as u8;
+        slot.missing_left |= u16::from(missing_left) << lane;
+    }
+    slot
+}

@@ -1,0 +1,172 @@
+//! Every way of scoring against the plainest one.
+
+#![allow(clippy::unwrap_used)]
+
+use super::walk::Walk;
+use super::words::Kernel;
+use super::{LANES, Scorer, Sum, arch, portable, words};
+use crate::matrix::Rows;
+use crate::model::{
+    Arithmetic, Child, Condition, Ensemble, EnsembleParts, Leaf, LinearLeaf, Link, Missing, Split, Tree,
+};
+use crate::random::SplitMix64;
+
+/// What random trees may have.
+#[derive(Clone, Copy)]
+struct Kind {
+    leaves: usize,
+    categories: bool,
+    linear: bool,
+    mixed_zero: bool,
+}
+
+const PLAIN: Kind = Kind { leaves: 31, categories: false, linear: false, mixed_zero: false };
+
+/// A tree grown by splitting a random leaf again and again: from balanced to a chain.
+fn tree(random: &mut SplitMix64, columns: usize, kind: Kind) -> Tree {
+    let leaves = 1 + random.below(kind.leaves);
+    let value = |random: &mut SplitMix64| random.fraction() - 0.5;
+    let mut tree = Tree::constant(value(random));
+    let linear = |random: &mut SplitMix64| {
+        let is_linear = kind.linear && random.below(3) == 0;
+        is_linear.then(|| LinearLeaf { constant: 0.5, terms: vec![(random.below(columns) as u32, 0.25), (0, -1.5)] })
+    };
+    while tree.leaves.len() < leaves {
+        let leaf = if random.below(2) == 0 { tree.leaves.len() - 1 } else { random.below(tree.leaves.len()) };
+        let (split, new) = (tree.splits.len() as u32, tree.leaves.len() as u32);
+        for parent in &mut tree.splits {
+            for side in [&mut parent.left, &mut parent.right] {
+                if *side == Child::Leaf(leaf as u32) {
+                    *side = Child::Split(split);
+                }
+            }
+        }
+        let sides = [Child::Leaf(leaf as u32), Child::Leaf(new)];
+        let flip = random.below(2);
+        let feature = random.below(columns);
+        let condition = if kind.categories && random.below(4) == 0 {
+            Condition::OneOf(vec![random.next_u64() as u32, random.next_u64() as u32])
+        } else {
+            Condition::AtMost(
+                [0.0, -0.0, 1e-36, 0.1, 1.5, -3.0, random.fraction(), 1e300, f64::NEG_INFINITY][random.below(9)],
+            )
+        };
+        let missing = match (kind.mixed_zero, feature % 3) {
+            (true, _) => [Missing::None, Missing::Zero, Missing::Nan][random.below(3)],
+            (_, 0) => Missing::Zero,
+            (_, 1) => Missing::Nan,
+            _ => Missing::None,
+        };
+        tree.splits.push(Split {
+            feature: feature as u32,
+            condition,
+            missing,
+            missing_left: random.below(2) == 0,
+            left: sides[flip],
+            right: sides[1 - flip],
+            gain: 0.0,
+            value: 0.0,
+            weight: 0.0,
+            cover: 0.0,
+        });
+        tree.leaves.push(Leaf { value: value(random), linear: linear(random), ..Leaf::default() });
+    }
+    tree
+}
+
+fn ensemble(random: &mut SplitMix64, columns: usize, trees: usize, kind: Kind) -> EnsembleParts {
+    EnsembleParts {
+        columns,
+        names: Vec::new(),
+        trees: (0..trees).map(|_| tree(random, columns, kind)).collect(),
+        base: 0.1,
+        arithmetic: if random.below(2) == 0 { Arithmetic::F64 } else { Arithmetic::F32 },
+        average: random.below(4) == 0,
+        link: Link::Identity,
+    }
+}
+
+fn rows(random: &mut SplitMix64, rows: usize, columns: usize) -> Vec<f32> {
+    let odd = [0.0, -0.0, 1e-36, -1e-35, 0.1, 1.5, f32::NAN, f32::INFINITY, f32::NEG_INFINITY, 63.9, 64.0, -0.5, -1.0];
+    let value = |random: &mut SplitMix64| match random.below(3) {
+        0 => odd[random.below(odd.len())],
+        1 => random.fraction() as f32,
+        _ => random.below(70) as f32,
+    };
+    (0..rows * columns).map(|_| value(random)).collect()
+}
+
+fn bits(values: &[f64]) -> Vec<u64> {
+    values.iter().map(|value| value.to_bits()).collect()
+}
+
+#[test]
+fn blocks_and_walks_equal_the_plain_sum_to_the_bit() {
+    let kinds = [
+        PLAIN,
+        Kind { leaves: 64, ..PLAIN },
+        Kind { leaves: 300, ..PLAIN },
+        Kind { leaves: 1, ..PLAIN },
+        Kind { categories: true, ..PLAIN },
+        Kind { linear: true, leaves: 70, ..PLAIN },
+        Kind { mixed_zero: true, ..PLAIN },
+        Kind { categories: true, linear: true, mixed_zero: true, leaves: 100 },
+    ];
+    for seed in 0..200 {
+        let mut random = SplitMix64::new(seed);
+        let kind = kinds[seed as usize % kinds.len()];
+        let columns = 1 + random.below(if seed % 5 == 0 { 600 } else { 20 });
+        let trees = random.below(40);
+        let ensemble = Ensemble::checked(ensemble(&mut random, columns, trees, kind)).unwrap();
+        for count in [0, 1, 4, 5, 15, 16, 17, 21, 64, 65, 100, 150] {
+            let values = rows(&mut random, count, columns);
+            let rows = Rows::new(&values, columns).unwrap();
+            let plain = ensemble.margins_plainly(rows).unwrap();
+            assert_eq!(bits(&ensemble.margins(rows).unwrap()), bits(&plain), "seed {seed}, {count} rows");
+            if count < LANES && !ensemble.parts().average {
+                let mut walked = vec![0.0; count];
+                let (walk, trees) = (Walk::new(ensemble.parts()), &ensemble.parts().trees);
+                match ensemble.parts().arithmetic {
+                    Arithmetic::F64 => walk.score(rows, trees, 0.1f64, &mut walked),
+                    Arithmetic::F32 => walk.score(rows, trees, 0.1f32, &mut walked),
+                }
+                assert_eq!(bits(&walked), bits(&plain), "seed {seed}, {count} rows walked");
+            }
+        }
+    }
+}
+
+/// All kernels of this machine, also those that are not chosen.
+fn each<S: Sum>(of: fn(&arch::Kernels) -> Kernel<S>) -> Vec<(&'static str, Kernel<S>)> {
+    let mut kernels: Vec<_> = arch::available().iter().map(|(name, kernels)| (*name, of(kernels))).collect();
+    kernels.push(("portable", portable::add_up::<S>));
+    kernels
+}
+
+fn kernels_agree<S: Sum + PartialEq>(arithmetic: Arithmetic, of: fn(&arch::Kernels) -> Kernel<S>) {
+    for seed in 0..100 {
+        let mut random = SplitMix64::new(seed);
+        let (columns, leaves) = (1 + random.below(30), [31, 64, 200][seed as usize % 3]);
+        let mut parts = ensemble(&mut random, columns, 20, Kind { leaves, ..PLAIN });
+        parts.arithmetic = arithmetic;
+        let count = 1 + random.below(LANES * words::GROUPS);
+        let values = rows(&mut random, count, columns);
+        let rows = Rows::new(&values, columns).unwrap();
+        let scorer = Scorer::new(&parts);
+        let sums = |kernel| {
+            let mut margins = vec![0.0; count];
+            scorer.words.score::<S>(rows, &parts.trees, S::of(0.5), &mut margins, kernel);
+            bits(&margins)
+        };
+        let all = each(of);
+        for (name, kernel) in &all[..all.len() - 1] {
+            assert_eq!(sums(*kernel), sums(portable::add_up::<S>), "{name}, seed {seed}, {count} rows");
+        }
+    }
+}
+
+#[test]
+fn every_kernel_of_this_machine_equals_the_portable_one() {
+    kernels_agree::<f64>(Arithmetic::F64, |kernels| kernels.f64);
+    kernels_agree::<f32>(Arithmetic::F32, |kernels| kernels.f32);
+}
