@@ -88,7 +88,7 @@ def main():
     ours, theirs = Ours(arguments.program, arguments.folder), Theirs(train, test[0])
     print(f"lightgbm {lightgbm.__version__}; medians of {arguments.rounds} rounds")
     print("threads trees |  ours s  LightGBM s  ratio | processor: ours s  LightGBM s  ratio")
-    for threads in (1, 2):
+    for threads in (1, 2) if arguments.rounds else ():
         for trees in (100, 500):
             parameters = {"num_trees": trees, "num_threads": threads}
             rounds = [(ours.train(parameters), theirs.train(parameters)) for _ in range(arguments.rounds)]
