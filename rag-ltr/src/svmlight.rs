@@ -80,7 +80,7 @@ pub fn read(text: &str, options: ReadOptions) -> Result<Svmlight> {
         let wrong = |problem: Error| Error::Line { line: at + 1, problem: Box::new(problem) };
         let query = read_line(line, options, &mut data.labels, &mut cells).map_err(wrong)?;
         ends.push(cells.len());
-        if query.is_some() != !data.queries.is_empty() && ends.len() > 1 {
+        if query.is_some() == data.queries.is_empty() && ends.len() > 1 {
             return Err(wrong(Error::Shape("some lines have a qid and some have none".to_owned())));
         }
         match query {
@@ -199,6 +199,8 @@ pub fn write(out: &mut impl Write, rows: Rows<'_>, labels: &[f32], groups: &[usi
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
     use proptest::prelude::*;
 
     use super::*;

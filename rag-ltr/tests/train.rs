@@ -1,4 +1,5 @@
 //! Training: against a plain tree grower, at any number of threads, with constraints, missing values and odd data.
+#![allow(clippy::unwrap_used, clippy::print_stderr)]
 
 use std::ops::ControlFlow;
 
@@ -37,13 +38,15 @@ fn made_up(queries: usize, seed: u64) -> (Vec<f32>, Vec<f32>, Vec<usize>) {
     (values, labels, vec![10; queries])
 }
 
+/// A gain, and the rows of either side.
+type Halves = (f64, Vec<usize>, Vec<usize>);
+
 /// Leaf-wise growing by sums over rows, for the square of the difference: no bins, no histograms.
 fn plain_tree(columns: &[Vec<f64>], targets: &[f64], leaves: usize, least: usize) -> Vec<f64> {
     let gain = |rows: &[usize]| {
         let sum: f64 = rows.iter().map(|&row| targets[row]).sum();
         sum * sum / rows.len() as f64
     };
-    type Halves = (f64, Vec<usize>, Vec<usize>);
     let best = |rows: &[usize]| -> Option<Halves> {
         let mut best: Option<Halves> = None;
         for column in columns {
@@ -78,7 +81,9 @@ fn plain_tree(columns: &[Vec<f64>], targets: &[f64], leaves: usize, least: usize
     let mut answers = vec![0.0; targets.len()];
     for rows in parts {
         let mean = rows.iter().map(|&row| targets[row]).sum::<f64>() / rows.len() as f64;
-        rows.iter().for_each(|&row| answers[row] = mean);
+        for row in rows {
+            answers[row] = mean;
+        }
     }
     answers
 }
@@ -308,7 +313,7 @@ fn categories_without_an_order_are_told_apart() {
         Condition::OneOf(words) => Some((split.feature, words[0])),
         Condition::AtMost(_) => None,
     });
-    let good = 0b1001001;
+    let good = 0b0_0100_1001;
     assert!(found.into_iter().any(|(feature, word)| feature == 3 && (word == good || word == 0b1_1111_1111 & !good)));
     let importance = importance(&trained.ensemble);
     assert!(importance.gain[3] > importance.gain[2] && importance.split[3] > 0);
@@ -350,12 +355,9 @@ fn clicks_that_were_unlikely_weigh_more() {
         dataset.inverse_propensities = Some(&factors);
         importance(&train(&dataset, &LambdaMart { num_trees: 10, ..LambdaMart::default() }).ensemble).gain
     };
-    let (even, first, second) = (gains(1.0, 1.0), gains(20.0, 1.0), gains(1.0, 20.0));
+    let (first, second) = (gains(20.0, 1.0), gains(1.0, 20.0));
     let share = |gain: &[f64]| gain[0] / (gain[0] + gain[1]);
-    assert!(
-        share(&first) > share(&even) + 0.05 && share(&second) < share(&even) - 0.05,
-        "{even:?} {first:?} {second:?}"
-    );
+    assert!(share(&first) > share(&second) + 0.15, "{first:?} {second:?}");
 }
 
 #[test]

@@ -1,4 +1,5 @@
 //! The trees are those that LightGBM grows. `fixtures/make_train.py` made them and says how the data is changed.
+#![allow(clippy::unwrap_used, clippy::print_stderr)]
 
 use std::ops::ControlFlow;
 use std::path::{Path, PathBuf};

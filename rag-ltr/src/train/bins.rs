@@ -1,5 +1,7 @@
 //! The values of a feature, put into bins: what a split can tell apart. The bounds are LightGBM's.
 
+use std::cmp::Reverse;
+
 use crate::error::{Error, Result};
 use crate::model::{Missing, ZERO};
 use crate::train::parameters::LambdaMart;
@@ -267,7 +269,7 @@ fn categories(
             _ => found.push((value as u32, count)),
         }
     }
-    found.sort_by(|one, other| other.1.cmp(&one.1));
+    found.sort_by_key(|&(_, count)| Reverse(count));
     let wanted = ((sampled - others) as f64 * KEPT_CATEGORIES).round() as usize;
     let most = parameters.max_bin.min(found.len() + usize::from(others > 0));
     let (mut kept, mut counts, mut covered) = (Vec::new(), vec![0], 0);

@@ -64,6 +64,8 @@ pub fn out_of_fold<M, E: From<Error>>(
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
     use super::*;
 
     #[test]

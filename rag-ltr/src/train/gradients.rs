@@ -254,6 +254,8 @@ impl SigmoidTable {
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
     use proptest::prelude::*;
 
     use super::*;
@@ -319,7 +321,8 @@ mod tests {
             let cut = cut.min(rows.len() - 1);
             let groups = [cut, rows.len() - cut];
             let mut dataset = Dataset::new(Rows::new(&values, 1).unwrap(), &labels, &groups);
-            (dataset.weights, dataset.inverse_propensities) = (Some(&weights), Some(&factors));
+            dataset.weights = Some(&weights);
+            dataset.inverse_propensities = Some(&factors);
             let parameters = LambdaMart {
                 lambdarank_truncation_level: truncation, lambdarank_norm, sigmoid, ..LambdaMart::default()
             };

@@ -13,6 +13,7 @@ use crate::error::{Error, Result};
 /// ```
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+#[allow(clippy::struct_excessive_bools)] // LightGBM's switches, by their names
 pub struct LambdaMart {
     /// What is learnt.
     pub objective: Objective,

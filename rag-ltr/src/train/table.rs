@@ -119,7 +119,7 @@ fn plan(features: &[Feature], rows: usize) -> Vec<Shard> {
     for (position, feature) in features.iter().enumerate() {
         let fits = |shard: &Shard| {
             let bins = shard.starts.last().copied().unwrap_or_default() + feature.bins;
-            bins <= SHARD_BINS && (shard.features.len() + 1) * rows <= u32::MAX as usize
+            bins <= SHARD_BINS && u32::try_from((shard.features.len() + 1) * rows).is_ok()
         };
         match shards.last_mut() {
             Some(shard) if fits(shard) => {
