@@ -27,6 +27,7 @@ pub mod random;
 pub mod schema;
 mod score;
 pub mod significance;
+pub mod svmlight;
 pub mod train;
 pub mod trec;
 

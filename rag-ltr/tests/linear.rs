@@ -7,6 +7,7 @@ use proptest::prelude::*;
 use rag_ltr::metrics::{Gain, ndcg};
 use rag_ltr::model::{LinearModel, Model};
 use rag_ltr::random::SplitMix64;
+use rag_ltr::svmlight::ReadOptions;
 use rag_ltr::train::{CoordinateAscent, Dataset, Linear, LinearObjective, coordinate_ascent, linear};
 use rag_ltr::{Error, Ranker, Rows};
 
@@ -256,28 +257,6 @@ fn mean_ndcg(scores: &[f64], data: &Dataset<'_>, k: usize) -> f64 {
     values.iter().sum::<f64>() / values.len() as f64
 }
 
-/// Labels, values and query sizes of a file of the SVMlight format, of which a feature that is not there is missing.
-fn read(path: &Path, columns: usize) -> (Vec<f32>, Vec<f32>, Vec<usize>) {
-    let (mut values, mut labels, mut groups, mut last) = (Vec::new(), Vec::new(), Vec::new(), String::new());
-    for line in std::fs::read_to_string(path).unwrap().lines() {
-        let mut words = line.split('#').next().unwrap().split_whitespace();
-        labels.push(words.next().unwrap().parse().unwrap());
-        let query = words.next().unwrap();
-        if query == last {
-            *groups.last_mut().unwrap() += 1;
-        } else {
-            groups.push(1);
-        }
-        query.clone_into(&mut last);
-        let mut row = vec![f32::NAN; columns];
-        for (column, value) in words.map(|word| word.split_once(':').unwrap()) {
-            row[column.parse::<usize>().unwrap() - 1] = value.parse().unwrap();
-        }
-        values.append(&mut row);
-    }
-    (values, labels, groups)
-}
-
 #[test]
 fn coordinate_ascent_beats_every_single_feature_on_news_judgments() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared/data/ltr/fastrank_trec_news_2018");
@@ -285,17 +264,13 @@ fn coordinate_ascent_beats_every_single_feature_on_news_judgments() {
         eprintln!("skipped: {} is absent", folder.display());
         return;
     }
-    let (values, labels, groups) = read(&folder.join("trec_news_2018.train"), 5);
-    let data = Dataset::new(Rows::new(&values, 5).unwrap(), &labels, &groups);
+    let text = std::fs::read_to_string(folder.join("trec_news_2018.train")).unwrap();
+    let read = rag_ltr::svmlight::read(&text, ReadOptions { columns: Some(5), ..ReadOptions::default() }).unwrap();
+    let data = Dataset::new(read.rows().unwrap(), &read.labels, &read.groups);
     let mut single = f64::NEG_INFINITY;
     for column in 0..5 {
-        let mean = {
-            let there: Vec<f64> = data.rows.iter().map(|row| f64::from(row[column])).filter(|v| !v.is_nan()).collect();
-            there.iter().sum::<f64>() / there.len() as f64
-        };
-        let value = |row: &[f32]| if row[column].is_nan() { mean } else { f64::from(row[column]) };
         for sign in [1.0, -1.0] {
-            let scores: Vec<f64> = data.rows.iter().map(|row| sign * value(row)).collect();
+            let scores: Vec<f64> = data.rows.iter().map(|row| sign * f64::from(row[column])).collect();
             single = single.max(mean_ndcg(&scores, &data, 5));
         }
     }

@@ -2,11 +2,22 @@
 
 use crate::error::{Error, Result};
 use crate::matrix::Rows;
+use crate::train::parameters::{LambdaMart, Objective};
 
-/// Most rows of a training.
+/// Most rows of a training: sums of derivatives are kept in 32 bits, and more rows would leave too few of them to each.
 const MAX_ROWS: usize = 1 << 28;
 
 /// Rows, their labels and the queries that they belong to.
+///
+/// ```
+/// use rag_ltr::Rows;
+/// use rag_ltr::train::Dataset;
+/// let features = [0.1, 1.0, 0.7, 0.0, 0.9, 0.5];
+/// // Two queries: the first has two documents, the second one.
+/// let dataset = Dataset::new(Rows::new(&features, 2)?, &[0.0, 2.0, 1.0], &[2, 1]);
+/// assert_eq!(dataset.rows.len(), 3);
+/// # Ok::<(), rag_ltr::Error>(())
+/// ```
 #[derive(Debug, Clone, Copy)]
 pub struct Dataset<'a> {
     /// Features, one row a document of a query; the rows of a query stand together.
@@ -15,9 +26,10 @@ pub struct Dataset<'a> {
     pub labels: &'a [f32],
     /// How many rows each query has, in the order of the rows. Objectives that do not rank take it empty too.
     pub groups: &'a [usize],
-    /// One a row, 0 or more. `None`: all 1.
+    /// One a row, 0 or more: what the row counts; both derivatives of a row are multiplied with it. `None`: all 1.
     pub weights: Option<&'a [f32]>,
-    /// One a row, above 0: one divided by the chance that a user examined the document, where the labels are clicks.
+    /// One a row, above 0: one divided by the chance that a user examined the document, where the labels are clicks. Each
+    /// pair is weighted with that of its better document (Joachims, Swaminathan & Schnabel 2017; Wang et al. 2018).
     /// `None`: all 1. Only rankings read it.
     pub inverse_propensities: Option<&'a [f32]>,
     /// Names of the features, for the model; empty, or one a column.
@@ -43,11 +55,32 @@ impl<'a> Dataset<'a> {
         self.weights.map_or(1.0, |weights| f64::from(weights[row]))
     }
 
+    /// Whether trees can be boosted on it.
+    pub(crate) fn check(&self, parameters: &LambdaMart) -> Result<()> {
+        self.check_rows()?;
+        if !self.groups.is_empty() || parameters.objective == Objective::Lambdarank {
+            self.check_groups()?;
+        }
+        let grades = parameters.label_gain.len();
+        match parameters.objective {
+            Objective::Lambdarank => self.check_labels(
+                |label| label >= 0.0 && label.fract() == 0.0 && (label as usize) < grades,
+                &format!("a whole number from 0 to {}, for which label_gain has a gain", grades.saturating_sub(1)),
+            ),
+            Objective::Binary => self.check_labels(|label| label == 0.0 || label == 1.0, "0 or 1"),
+            Objective::Regression => self.check_labels(f32::is_finite, "a finite number"),
+        }
+    }
+
     /// Whether there is one of everything for each row.
     pub(crate) fn check_rows(&self) -> Result<()> {
         let rows = self.rows.len();
         if rows == 0 || rows > MAX_ROWS {
             return Err(Error::Training(format!("there are {rows} rows; give 1 to {MAX_ROWS}")));
+        }
+        if self.rows.columns() > crate::model::MAX_COLUMNS {
+            let (columns, most) = (self.rows.columns(), crate::model::MAX_COLUMNS);
+            return Err(Error::Training(format!("the rows have {columns} columns; give at most {most}")));
         }
         if self.labels.len() != rows {
             return Err(Error::Training(format!("{} labels for {rows} rows; give one a row", self.labels.len())));
@@ -61,6 +94,7 @@ impl<'a> Dataset<'a> {
         check_factors("inverse_propensities", self.inverse_propensities, rows, is_above_zero, "above 0")
     }
 
+    /// Whether the groups are all rows.
     pub(crate) fn check_groups(&self) -> Result<()> {
         let rows = self.rows.len();
         let total = self.groups.iter().try_fold(0usize, |sum, &size| sum.checked_add(size));
@@ -76,6 +110,7 @@ impl<'a> Dataset<'a> {
         Ok(())
     }
 
+    /// Whether every label is one that the objective has a use for.
     pub(crate) fn check_labels(&self, is_sound: impl Fn(f32) -> bool, wanted: &str) -> Result<()> {
         match self.labels.iter().position(|&label| !is_sound(label)) {
             None => Ok(()),

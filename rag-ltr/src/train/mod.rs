@@ -1,14 +1,34 @@
-//! Training of rankers.
+//! Training: trees boosted for a ranking (LambdaMART), linear rankers, and what tells whether they are any good.
 //!
-//! [`linear`] fits a weighted sum of features to labels or to the order of pairs, [`coordinate_ascent`] looks for the
-//! weights with the best nDCG.
+//! [`lambdamart`] grows an [`Ensemble`](crate::model::Ensemble) from rows with labels, query by query; its parameters
+//! have LightGBM's names and defaults. The trees depend on the data, the parameters and the seed, and not on the number
+//! of threads. [`linear`] fits a weighted sum of features to labels or to the order of pairs, [`coordinate_ascent`] looks
+//! for the weights with the best nDCG. [`importance`] says which features a model uses, [`folds`] and [`out_of_fold`]
+//! score every query by a model that has not seen it.
 
+mod bins;
+mod boost;
+mod categories;
 mod coordinate;
 mod dataset;
+mod evaluate;
+mod folds;
+mod gradients;
+mod grow;
+mod histogram;
+mod importance;
 mod linear;
 mod newton;
+mod parameters;
+mod split;
 mod standardise;
+mod table;
+mod threads;
 
+pub use boost::{Progress, Round, Trained, lambdamart};
 pub use coordinate::{CoordinateAscent, coordinate_ascent};
 pub use dataset::Dataset;
+pub use folds::{Fold, folds, out_of_fold};
+pub use importance::{Importance, importance, permutation_importance};
 pub use linear::{Linear, LinearObjective, linear};
+pub use parameters::{GrowPolicy, LambdaMart, Objective};

@@ -1,0 +1,39 @@
+//! Who works.
+
+use rayon::prelude::*;
+
+use crate::error::{Error, Result};
+
+/// The threads of one training: the caller's alone, or a pool that lives as long as the training. No other pool is
+/// touched, so that nothing is left behind which a later fork would miss.
+pub(crate) struct Threads(Option<rayon::ThreadPool>);
+
+impl Threads {
+    /// `0`: one for each processor.
+    pub(crate) fn new(count: usize) -> Result<Threads> {
+        let available = || std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let count = if count == 0 { available() } else { count };
+        if count == 1 {
+            return Ok(Threads(None));
+        }
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(count).thread_name(|at| format!("rag-train-{at}"));
+        let refused = |cause| Error::Training(format!("{count} threads could not be started ({cause}); ask for fewer"));
+        pool.build().map(|pool| Threads(Some(pool))).map_err(refused)
+    }
+
+    /// Runs `work` on a thread of the pool, so that what it calls here need not move there each time.
+    pub(crate) fn run<R: Send>(&self, work: impl FnOnce() -> R + Send) -> R {
+        match &self.0 {
+            None => work(),
+            Some(pool) => pool.install(work),
+        }
+    }
+
+    /// Does something with each item; in which order and where must not matter.
+    pub(crate) fn for_each<T: Send>(&self, items: &mut [T], work: impl Fn(&mut T) + Send + Sync) {
+        match &self.0 {
+            Some(pool) if items.len() > 1 => pool.install(|| items.par_iter_mut().with_max_len(1).for_each(work)),
+            _ => items.iter_mut().for_each(work),
+        }
+    }
+}
