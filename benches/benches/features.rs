@@ -53,8 +53,10 @@ fn open(folder: &std::path::Path, cache_mib: usize) -> Result<Engine> {
         engine.upsert(&scope, (0..DOCUMENTS).map(document).collect())?;
         engine.commit()?;
     }
-    let columns =
-        vec![LinearColumn { weight: 1.0, center: 0.0, scale: 1.0, fill: 0.0 }; engine.feature_schema().features().len()];
+    let columns = vec![
+        LinearColumn { weight: 1.0, center: 0.0, scale: 1.0, fill: 0.0 };
+        engine.feature_schema().features().len()
+    ];
     let (arithmetic, link) = (Arithmetic::F64, Link::Identity);
     let model = Model::Linear(LinearModel { names: Vec::new(), bias: 0.0, columns, arithmetic, link });
     engine.set_ranker(Some(Arc::new(Ranker::new(model)?)), 1.0)?;

@@ -8,6 +8,7 @@ use clap::ValueEnum;
 use serde_json::Value as Json;
 
 use crate::runner::Runner;
+use crate::tools::Tools;
 use crate::{bindings, packages, tools};
 
 /// A lane of tests.
@@ -199,13 +200,18 @@ fn has_integration_tests(root: &Path) -> Result<bool> {
 fn extended(runner: &mut Runner, fuzz_minutes: u64) -> Result<()> {
     Runner::heading("extended");
     let minilm = tools::minilm(runner).map(|folder| folder.to_string_lossy().into_owned());
-    let environment = match &minilm {
-        Ok(folder) => vec![("RAG_TEST_MINILM", folder.as_str())],
-        Err(error) => {
-            runner.skip("tests with all-MiniLM-L6-v2", &format!("it could not be had: {error:#}"));
-            Vec::new()
-        }
-    };
+    let mut environment = Vec::new();
+    match &minilm {
+        Ok(folder) => environment.push(("RAG_TEST_MINILM", folder.as_str())),
+        Err(error) => runner.skip("tests with all-MiniLM-L6-v2", &format!("it could not be had: {error:#}")),
+    }
+    let ranking = tools::ranking(runner);
+    match &ranking {
+        // Packages that lie beside the environment are found by nobody who starts its Python by name.
+        Ok(Some(Tools { python, packages: None, .. })) => environment.push(("RAG_TEST_PYTHON", python)),
+        Ok(_) => runner.skip("comparisons with LightGBM and XGBoost", "they need Python 3.11 with its venv module"),
+        Err(error) => runner.skip("comparisons with LightGBM and XGBoost", &format!("not to be had: {error:#}")),
+    }
     test(runner, "slow tests", &["--lib", "--bins", "--tests"], true, &environment)?;
     packages::wheel(runner)?;
     fuzz(runner, fuzz_minutes)

@@ -49,6 +49,11 @@ pub(crate) fn python(runner: &mut Runner) -> Result<Option<Tools>> {
     environment(runner, "python", "bindings/python/tests/requirements.txt", "pytest")
 }
 
+/// An environment with the libraries that ranking models are compared with.
+pub(crate) fn ranking(runner: &mut Runner) -> Result<Option<Tools>> {
+    environment(runner, "ranking", "rag-ltr/tests/requirements.txt", "numpy-config")
+}
+
 /// An environment with what builds the wheel.
 pub(crate) fn wheel(runner: &mut Runner) -> Result<Option<Tools>> {
     environment(runner, "wheel", "xtask/wheel.txt", "maturin")
