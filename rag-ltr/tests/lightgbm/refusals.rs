@@ -173,7 +173,7 @@ fn nesting_without_end_is_refused_and_deep_trees_are_read() {
             assert!(Ensemble::from_lightgbm(format!("{start}{}", piece.repeat(200_000)).as_bytes()).is_err());
         }
     }
-    let depth = 100_000;
+    let depth = 10_000;
     let split = |place: usize| {
         format!(
             r#"{{"split_index":{place},"split_feature":0,"threshold":{place},"decision_type":"<=","default_left":true,
