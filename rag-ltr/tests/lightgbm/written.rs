@@ -29,11 +29,16 @@ fn threshold(random: &mut SplitMix64) -> f64 {
 
 fn split(random: &mut SplitMix64, columns: usize, left: Child, right: Child) -> Split {
     let missing = pick(random, &[Missing::None, Missing::Zero, Missing::Nan]);
-    let is_set = random.below(6) == 0;
+    let kind = random.below(12);
+    let is_set = kind < 2;
     let words = |random: &mut SplitMix64| (0..random.below(4)).map(|_| random.next_u64() as u32 & !1).collect();
     Split {
         feature: random.below(columns) as u32,
-        condition: if is_set { Condition::OneOf(words(random)) } else { Condition::AtMost(threshold(random)) },
+        condition: match kind {
+            0 => Condition::OneOf(words(random)),
+            1 => Condition::OneOfFromZero(words(random)),
+            _ => Condition::AtMost(threshold(random)),
+        },
         missing,
         missing_left: !is_set && random.below(2) == 0,
         left,
@@ -185,6 +190,10 @@ fn what_lightgbm_has_not_is_refused() {
                 (Condition::OneOf(vec![word]), missing, missing_left);
         });
     }
+    refused("the category 0", &|parts| {
+        let split = &mut parts.trees[0].splits[0];
+        (split.condition, split.missing_left) = (Condition::OneOfFromZero(vec![1]), false);
+    });
     refused("an average of no trees", &|parts| (parts.average, parts.trees) = (true, Vec::new()));
     refused("no longer finite", &|parts| (parts.base, parts.trees[0].leaves[0].value) = (f64::MAX, f64::MAX));
     refused("cover of 1e20", &|parts| parts.trees[0].leaves[0].cover = 1e20);
