@@ -1,5 +1,4 @@
 //! A model with what XGBoost answers for rows, as `fixtures/make_xgboost.py` writes it.
-#![allow(dead_code, reason = "each test that shares this uses a part of it")]
 
 use std::path::Path;
 

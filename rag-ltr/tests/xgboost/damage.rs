@@ -2,18 +2,13 @@
 //!
 //! `RAG_TEST_ITERATIONS` says how many files a test damages (3,000 without it), `RAG_TEST_SECONDS` for how long at least,
 //! `RAG_TEST_SEED` where the random numbers start.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)]
-
-mod xgboost_case;
 
 use std::time::{Duration, Instant};
 
 use rag_ltr::random::SplitMix64;
-use xgboost_case::{Fixture, read_and_score};
 
-fn number(variable: &str, default: u64) -> u64 {
-    std::env::var(variable).map_or(default, |value| value.parse().unwrap())
-}
+use crate::cases::{Fixture, from_hex, read_and_score};
+use crate::setting;
 
 /// Pieces that parsers trip over, of both forms.
 const PIECES: [&[u8]; 22] = [
@@ -88,8 +83,8 @@ fn peak_memory() -> Option<u64> {
 
 fn survives(form: &str, files: &[Vec<u8>]) {
     assert!(files.len() > 10 && files.iter().all(|file| read_and_score(file).is_ok()));
-    let seed = number("RAG_TEST_SEED", 1);
-    let (iterations, seconds) = (number("RAG_TEST_ITERATIONS", 3_000), number("RAG_TEST_SECONDS", 0));
+    let seed = setting("RAG_TEST_SEED", 1);
+    let (iterations, seconds) = (setting("RAG_TEST_ITERATIONS", 3_000), setting("RAG_TEST_SECONDS", 0));
     let (start, mut tried, mut read) = (Instant::now(), 0, 0);
     while tried < iterations || start.elapsed() < Duration::from_secs(seconds) {
         let mut random = SplitMix64::new(seed.wrapping_mul(0x9E37_79B9).wrapping_add(tried));
@@ -117,5 +112,5 @@ fn damaged_json_is_survived() {
 fn damaged_ubjson_is_survived() {
     let fixture = Fixture::read();
     let files = fixture.cases.iter().filter_map(|case| case.ubjson.as_deref());
-    survives("UBJSON", &files.map(xgboost_case::from_hex).collect::<Vec<_>>());
+    survives("UBJSON", &files.map(from_hex).collect::<Vec<_>>());
 }

@@ -2,18 +2,12 @@
 //!
 //! `RAG_TEST_PYTHON` names a Python that has the packages of `fixtures/make_xgboost.py`, `RAG_TEST_ITERATIONS` the number of
 //! models (100 without it) and `RAG_TEST_SEED` the first seed (1).
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr)]
-
-mod xgboost_case;
 
 use std::path::Path;
 use std::process::Command;
 
-use xgboost_case::Case;
-
-fn number(variable: &str, default: u64) -> u64 {
-    std::env::var(variable).map_or(default, |value| value.parse().unwrap())
-}
+use crate::cases::Case;
+use crate::setting;
 
 #[test]
 #[ignore = "trains with the real package; the extended lane runs it"]
@@ -23,8 +17,8 @@ fn random_models_answer_as_xgboost_does() {
         return;
     };
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/make_xgboost.py");
-    let first = number("RAG_TEST_SEED", 1);
-    let count = number("RAG_TEST_ITERATIONS", 100);
+    let first = setting("RAG_TEST_SEED", 1);
+    let count = setting("RAG_TEST_ITERATIONS", 100);
     let seeds = format!("{first}:{}", first + count);
     let made = Command::new(python).arg(script).args(["--random", &seeds]).output().unwrap();
     assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));

@@ -1,14 +1,12 @@
 //! Equal to XGBoost: the margin of every row to the last bit of 32, and its prediction where the exponential function of the
 //! machine is the one that XGBoost was linked with, which is so on Linux. What would be scored otherwise is refused.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic)]
-
-mod xgboost_case;
 
 use proptest::prelude::*;
 use rag_ltr::Rows;
 use rag_ltr::model::{Child, Condition, Link, Model, Ranker, xgboost};
 use serde_json::{Value as Json, json};
-use xgboost_case::{Case, Fixture, from_hex};
+
+use crate::cases::{Case, Fixture, from_hex};
 
 #[test]
 fn every_model_answers_as_xgboost_does() {
