@@ -83,7 +83,7 @@ fn stump() -> Json {
                 "id": 0,
                 "left_children": [1, -1, -1], "right_children": [2, -1, -1], "parents": [2_147_483_647, 0, 0],
                 "split_indices": [0, 0, 0], "split_conditions": [123.25, 1.0, 2.0], "default_left": [0, 0, 0],
-                "loss_changes": [1.5, 0.0, 0.0], "sum_hessian": [4.0, 3.0, 1.0], "base_weights": [0.0, 1.0, 2.0],
+                "loss_changes": [1.5, 0.0, 0.0], "sum_hessian": [4.0, 3.0, 1.0], "base_weights": [0.0, 0.25, 0.75],
                 "split_type": [0, 0, 0], "categories": [], "categories_nodes": [], "categories_segments": [],
                 "categories_sizes": [],
                 "tree_param": {"num_nodes": "3", "num_feature": "1", "num_deleted": "0", "size_leaf_vector": "1"}
@@ -138,14 +138,17 @@ fn to_ubjson(json: &Json, out: &mut Vec<u8>) {
     }
 }
 
-/// The stump as UBJSON, where a threshold may be any float.
-fn stump_at(threshold: f32) -> Vec<u8> {
+/// The stump as UBJSON, where a float may be any.
+fn stump_with(number: f32, other: f32) -> Vec<u8> {
     let mut file = Vec::new();
     to_ubjson(&stump(), &mut file);
-    let placeholder = 123.25f32.to_be_bytes();
-    let at = file.windows(4).position(|window| window == placeholder).unwrap();
-    file[at..at + 4].copy_from_slice(&threshold.to_be_bytes());
+    let at = file.windows(4).position(|window| window == number.to_be_bytes()).unwrap();
+    file[at..at + 4].copy_from_slice(&other.to_be_bytes());
     file
+}
+
+fn stump_at(threshold: f32) -> Vec<u8> {
+    stump_with(123.25, threshold)
 }
 
 fn any_float() -> impl Strategy<Value = f32> {
@@ -173,6 +176,19 @@ fn both_forms_of_a_stump_are_one_model_and_a_nan_threshold_is_none() {
     assert_eq!(margins(json.as_bytes(), &[123.0, 123.25, f32::NAN]), [1.0, 2.0, 2.0]);
     let error = xgboost::read(&stump_at(f32::NAN)).unwrap_err().to_string();
     assert!(error.contains("tree 0, node 0") && error.contains("`split_conditions` is NaN"), "{error}");
+}
+
+#[test]
+fn a_gain_may_have_overflowed_where_a_leaf_and_a_weight_may_not() {
+    let gain = |other: f32| {
+        let Model::Trees(trees) = xgboost::read(&stump_with(1.5, other)).unwrap() else { panic!("gbtree has trees") };
+        trees.parts().trees[0].splits[0].gain
+    };
+    assert_eq!([gain(2.5), gain(f32::INFINITY), gain(f32::NAN)], [2.5, f64::from(f32::MAX), 0.0]);
+    for (number, field) in [(1.0, "split_conditions"), (3.0, "sum_hessian")] {
+        let error = xgboost::read(&stump_with(number, f32::INFINITY)).unwrap_err().to_string();
+        assert!(error.contains(field) && error.contains("is inf"), "{error}");
+    }
 }
 
 #[test]

@@ -125,7 +125,9 @@ impl<'a> Source<'a> {
             }
             other => return Err(self.damaged(node, "split_type", other)),
         };
-        let gain = self.finite(node, "loss_changes", &tree.loss_changes)?;
+        // The gain of a split is nothing to refuse a model for: a sum of squares may have overflowed.
+        let gain = tree.loss_changes[node].clamp(f32::MIN, f32::MAX);
+        let gain = if gain.is_nan() { 0.0 } else { gain.into() };
         let weight = self.finite(node, "sum_hessian", &tree.sum_hessian)?;
         let value = 0.0; // `base_weights` lacks the learning rate that leaves have
         let missing = Missing::Nan;
