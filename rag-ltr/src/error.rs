@@ -136,6 +136,17 @@ pub enum Error {
     /// Training data that nothing can be learnt from, or labels that are none.
     #[error("training: {0}")]
     Training(String),
+    /// An impression of a click log with something that it cannot have.
+    #[error("`{field}` {problem}")]
+    Impression {
+        /// Where in the impression, such as `shown[2].rank`.
+        field: String,
+        /// What is wrong there, and what it may be.
+        problem: String,
+    },
+    /// A click log that cannot answer what is asked of it: the message says what it lacks.
+    #[error("the click log cannot tell: {0}")]
+    Clicks(String),
     /// An option of a test that is out of range.
     #[error("`{name}` is {value}; give {range}")]
     Setting {
@@ -151,5 +162,9 @@ pub enum Error {
 impl Error {
     pub(crate) fn model(at: impl Into<String>, problem: impl Into<String>) -> Error {
         Error::Model { at: at.into(), problem: problem.into() }
+    }
+
+    pub(crate) fn impression(field: impl Into<String>, problem: impl Into<String>) -> Error {
+        Error::Impression { field: field.into(), problem: problem.into() }
     }
 }

@@ -18,6 +18,7 @@
 //! # Ok::<(), rag_ltr::Error>(())
 //! ```
 
+pub mod clicks;
 mod error;
 mod explain;
 mod matrix;
