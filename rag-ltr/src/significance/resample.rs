@@ -41,7 +41,7 @@ impl Resampling {
         Resampling { seed, ..self }
     }
 
-    fn check(self) -> Result<()> {
+    pub(crate) fn check(self) -> Result<()> {
         if self.samples == 0 {
             return Err(Error::Setting { name: "samples", value: 0.0, range: "at least 1" });
         }
@@ -138,7 +138,7 @@ fn share(extreme: usize, samples: usize) -> f64 {
 }
 
 /// The value below which the `share` of the sorted values lies; between two of them, linear.
-fn quantile(sorted: &[f64], share: f64) -> f64 {
+pub(crate) fn quantile(sorted: &[f64], share: f64) -> f64 {
     let position = share * (sorted.len() as f64 - 1.0);
     let at = |index: f64| sorted.get(index as usize).copied().unwrap_or_default();
     let (below, above) = (at(position.floor()), at(position.ceil()));
