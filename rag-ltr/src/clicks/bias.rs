@@ -224,7 +224,10 @@ pub fn estimate_by_harvesting(log: &ClickLog, estimation: &Estimation) -> Result
     evidence.estimate(&cells, estimation)
 }
 
-/// The clicks on one document for one query, rank by rank (from 0 on): shown and clicked.
+/// Rank (from 0 on) → shown and clicked.
+type Ranks = BTreeMap<usize, (usize, usize)>;
+
+/// The clicks on one document for one query, rank by rank.
 struct Pair {
     query: usize,
     ranks: Vec<(usize, (usize, usize))>,
@@ -244,7 +247,7 @@ struct Evidence {
 impl Evidence {
     fn of(log: &ClickLog, last_rank: u32) -> Evidence {
         let last_rank = last_rank.min(MAX_RANK);
-        let mut by_query: BTreeMap<&str, BTreeMap<&str, BTreeMap<usize, (usize, usize)>>> = BTreeMap::new();
+        let mut by_query: BTreeMap<&str, BTreeMap<&str, Ranks>> = BTreeMap::new();
         for impression in log {
             let documents = by_query.entry(&impression.query).or_default();
             let usable = |shown: &&super::Shown| shown.rank <= last_rank && shown.propensity.is_none();
@@ -290,11 +293,12 @@ impl Evidence {
         let spreads = self.spreads(cells, &fitted, estimation);
         let relative = relative(&fitted).unwrap_or_default();
         let mut above = 1.0;
-        let by_rank = relative.iter().zip(&connected).map(|(&value, &connected)| {
+        let mut by_rank = Vec::with_capacity(relative.len());
+        for (&value, &connected) in relative.iter().zip(&connected) {
             above = if connected { value.max(estimation.least).max(f64::MIN_POSITIVE) } else { above };
-            above
-        });
-        let mut propensities = Propensities::new(by_rank.collect())?;
+            by_rank.push(above);
+        }
+        let mut propensities = Propensities::new(&by_rank)?;
         if estimation.monotone {
             let weights: Vec<f64> = self.by_rank.iter().map(|&(shown, _)| shown as f64).collect();
             propensities = propensities.monotone(&weights).clipped(estimation.least)?;

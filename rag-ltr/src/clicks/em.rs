@@ -97,9 +97,8 @@ fn rare_click_solution(cells: &[Cell], from: Option<&Fit>, ranks: usize, items: 
     }
     let largest = propensities.iter().copied().fold(f64::MIN_POSITIVE, f64::max);
     let scale = START / largest;
-    propensities.iter_mut().for_each(|value| *value *= scale);
-    attractions.iter_mut().for_each(|value| *value = (*value / scale).min(START));
-    (propensities, attractions)
+    let attractions = attractions.iter().map(|value| (value / scale).min(START)).collect();
+    (propensities.iter().map(|value| value * scale).collect(), attractions)
 }
 
 /// One step. Of what was not clicked, `propensity · (1 − attraction)` was looked at and `(1 − propensity) · attraction`

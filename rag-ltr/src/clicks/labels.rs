@@ -71,7 +71,7 @@ pub struct Label {
 ///     r#"{"query": "moon", "shown": ["tides", "apollo", "cheese"], "clicked": ["tides"]}"#, "\n",
 ///     r#"{"query": "moon", "shown": ["tides", "apollo", "cheese"], "clicked": ["apollo"]}"#, "\n",
 /// ))?;
-/// let propensities = Propensities::new(vec![1.0, 0.5, 0.25])?;
+/// let propensities = Propensities::new(&[1.0, 0.5, 0.25])?;
 /// let labels = to_training(&log, &propensities, &Labelling::default().with_strength(0.0))?;
 /// let relevance: Vec<_> = labels.iter().map(|label| (label.document.as_str(), label.relevance)).collect();
 /// assert_eq!(relevance, [("apollo", 1.0), ("cheese", 0.0), ("tides", 0.5)]);

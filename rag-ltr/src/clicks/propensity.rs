@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 ///
 /// ```
 /// use rag_ltr::clicks::Propensities;
-/// let propensities = Propensities::new(vec![0.8, 0.4, 0.2])?;
+/// let propensities = Propensities::new(&[0.8, 0.4, 0.2])?;
 /// assert_eq!((propensities.at(1), propensities.at(2), propensities.at(99)), (1.0, 0.5, 0.25));
 /// assert_eq!(Propensities::power_law(1.0, 10)?.at(4), 0.25);
 /// # Ok::<(), rag_ltr::Error>(())
@@ -26,7 +26,7 @@ impl Propensities {
     ///
     /// # Errors
     /// [`Error::Setting`] for none, more than [`MAX_RANK`], or a value that is not above 0 and finite.
-    pub fn new(by_rank: Vec<f64>) -> Result<Propensities> {
+    pub fn new(by_rank: &[f64]) -> Result<Propensities> {
         let first = by_rank.first().copied().filter(|_| by_rank.len() <= MAX_RANK as usize);
         let Some(first) = first else {
             let value = by_rank.len() as f64;
@@ -51,7 +51,8 @@ impl Propensities {
     /// # Errors
     /// As [`Propensities::new`].
     pub fn power_law(steepness: f64, ranks: u32) -> Result<Propensities> {
-        Propensities::new((1..=ranks.min(MAX_RANK + 1)).map(|rank| f64::from(rank).powf(-steepness)).collect())
+        let by_rank: Vec<f64> = (1..=ranks.min(MAX_RANK + 1)).map(|rank| f64::from(rank).powf(-steepness)).collect();
+        Propensities::new(&by_rank)
     }
 
     /// The value of a 1-based rank; below the last rank that there is a value for, that of the last.
@@ -113,7 +114,7 @@ impl TryFrom<Vec<f64>> for Propensities {
     type Error = Error;
 
     fn try_from(by_rank: Vec<f64>) -> Result<Self> {
-        Propensities::new(by_rank)
+        Propensities::new(&by_rank)
     }
 }
 
@@ -133,21 +134,21 @@ mod tests {
         for wrong in
             [vec![], vec![0.0, 1.0], vec![1.0, -0.1], vec![1.0, f64::NAN], vec![1e-300, 1e300], vec![1.0; 10_001]]
         {
-            assert!(matches!(Propensities::new(wrong), Err(Error::Setting { name: "propensities", .. })));
+            assert!(matches!(Propensities::new(&wrong), Err(Error::Setting { name: "propensities", .. })));
         }
         assert!(Propensities::power_law(f64::NAN, 3).is_err());
         assert!(Propensities::power_law(1.0, u32::MAX).is_err());
-        assert!(Propensities::new(vec![1.0]).unwrap().clipped(1.1).is_err());
+        assert!(Propensities::new(&[1.0]).unwrap().clipped(1.1).is_err());
     }
 
     #[test]
     fn monotone_pools_what_rises() {
-        let rising = Propensities::new(vec![1.0, 0.5, 0.7, 0.2, 0.3, 0.1]).unwrap();
+        let rising = Propensities::new(&[1.0, 0.5, 0.7, 0.2, 0.3, 0.1]).unwrap();
         let monotone = rising.monotone(&[1.0, 1.0, 3.0, 1.0, 1.0, 0.0]);
         let expected = [1.0, 0.65, 0.65, 0.25, 0.25, 0.1];
         assert!(monotone.values().iter().zip(expected).all(|(value, expected)| (value - expected).abs() < 1e-12));
         // A pool that takes in rank 1 is the new unit.
-        let top = Propensities::new(vec![1.0, 3.0, 1.0]).unwrap().monotone(&[1.0; 3]);
+        let top = Propensities::new(&[1.0, 3.0, 1.0]).unwrap().monotone(&[1.0; 3]);
         assert_eq!(top.values(), [1.0, 1.0, 0.5]);
     }
 
