@@ -24,7 +24,8 @@ pub struct Estimation {
     pub steps: usize,
     /// The change of every propensity below which a step is the last, relative to rank 1; 1e-6 unless told.
     pub tolerance: f64,
-    /// How intervals are drawn: 200 samples unless told; `None`: there are none.
+    /// How intervals are drawn: 200 samples unless told, of which each costs about as much as the estimate; `None`: there
+    /// are none.
     pub resampling: Option<Resampling>,
 }
 
@@ -101,7 +102,8 @@ pub struct BiasEstimate {
     pub propensities: Propensities,
     /// What is known of each rank, rank 1 first.
     pub ranks: Vec<RankEvidence>,
-    /// Logarithm of the likelihood of what was used, at the estimate.
+    /// Logarithm of the likelihood of what was used, at the estimate: of clicks for [`estimate_by_em`], of weighted rates
+    /// for [`estimate_by_harvesting`]. To be compared with another estimate of the same log in the same way, and no other.
     pub log_likelihood: f64,
     /// Steps taken.
     pub steps: usize,

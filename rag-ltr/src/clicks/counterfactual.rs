@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 
-use super::counts::{Counts, Prior, check_clip, check_strength, mean_rate};
+use super::counts::{check_clip, check_strength};
+use super::direct::DirectModel;
 use super::interval::{Estimate, Quantity, Sums, estimates};
 use super::log::{ClickLog, MAX_RANK};
 use super::propensity::Propensities;
@@ -252,7 +253,7 @@ pub fn evaluate(
     settings.check()?;
     let new = NewRanking::of(log, ranking, propensities, settings.reward);
     let (unit_of, count) = log.units();
-    let direct = DirectModel::of(log, propensities, settings, &unit_of);
+    let direct = DirectModel::of(log, propensities, settings.folds, settings.strength, &unit_of);
     let mut units: Vec<Sums<{ sum::COUNT }>> = vec![[0.0; sum::COUNT]; count];
     let mut weights = Weights::default();
     let mut worth: HashMap<(&str, usize), f64> = HashMap::new();
@@ -387,64 +388,6 @@ impl<'a> NewRanking<'a> {
             queries.insert(query, NewList { total: rewards.values().sum(), rewards });
         }
         NewRanking { queries }
-    }
-}
-
-/// The attraction of each document, made without the clicks of the part that it is asked for.
-struct DirectModel<'a> {
-    pairs: HashMap<(&'a str, &'a str), Folded>,
-    all: Folded,
-    strength: f64,
-}
-
-/// Clicks and exposure: of all parts, and part by part.
-#[derive(Clone)]
-struct Folded {
-    all: (usize, f64),
-    parts: Vec<(usize, f64)>,
-}
-
-impl Folded {
-    fn add(&mut self, fold: usize, clicked: bool, propensity: f64) {
-        for sum in std::iter::once(&mut self.all).chain(self.parts.get_mut(fold)) {
-            *sum = (sum.0 + usize::from(clicked), sum.1 + propensity);
-        }
-    }
-
-    /// Of all parts but one.
-    fn without(&self, fold: usize) -> Counts {
-        let part = self.parts.get(fold).copied().unwrap_or_default();
-        // Where the part is all there is, the difference of the exposures may be a rounding error.
-        let exposure = if self.all.1 - part.1 > self.all.1 * 1e-12 { self.all.1 - part.1 } else { 0.0 };
-        Counts { clicks: self.all.0 - part.0, exposure, ..Counts::default() }
-    }
-}
-
-impl<'a> DirectModel<'a> {
-    fn of(
-        log: &'a ClickLog,
-        propensities: &Propensities,
-        settings: &Counterfactual,
-        unit_of: &[usize],
-    ) -> DirectModel<'a> {
-        let none = Folded { all: (0, 0.0), parts: vec![(0, 0.0); settings.folds] };
-        let mut model = DirectModel { pairs: HashMap::new(), all: none.clone(), strength: settings.strength };
-        for (impression, unit) in log.iter().zip(unit_of) {
-            for shown in &impression.shown {
-                let key = (impression.query.as_str(), shown.document.as_str());
-                let (fold, propensity) = (unit % settings.folds, propensities.of(shown));
-                model.all.add(fold, shown.clicked, propensity);
-                model.pairs.entry(key).or_insert_with(|| none.clone()).add(fold, shown.clicked, propensity);
-            }
-        }
-        model
-    }
-
-    fn attraction(&self, query: &str, document: &str, fold: usize) -> f64 {
-        let all = self.all.without(fold);
-        let prior = Prior { mean: mean_rate(all.clicks, all.exposure), strength: self.strength };
-        let of_pair = self.pairs.get(&(query, document)).map_or_else(Counts::default, |folded| folded.without(fold));
-        of_pair.attraction(prior)
     }
 }
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 
 use crate::error::{Error, Result};
 
-/// The lowest place that a log may have: 1 to 10,000.
+/// The last rank that a log may have.
 pub const MAX_RANK: u32 = 10_000;
 
 /// Most documents of one impression.
