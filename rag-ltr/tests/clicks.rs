@@ -5,9 +5,9 @@ use proptest::prelude::*;
 use rag_ltr::Error;
 use rag_ltr::clicks::simulate::{Simulation, simulate};
 use rag_ltr::clicks::{
-    BiasEstimate, ClickLog, Counterfactual, CounterfactualEvaluation, Estimate, Estimation, Impression, Propensities,
-    Reward, Shown, Warning, estimate_by_em, estimate_by_harvesting, evaluate, history, read_log, to_training,
-    write_log,
+    BiasEstimate, ClickLog, Counterfactual, CounterfactualEvaluation, Estimate, Estimation, Impression, Labelling,
+    Propensities, Reward, Shown, Warning, click_lists, estimate_by_em, estimate_by_harvesting, evaluate, history,
+    read_log, to_training, write_log,
 };
 use rag_ltr::metrics::{Qrels, ScorePrecision, TrecRun, discount};
 use rag_ltr::random::SplitMix64;
@@ -125,7 +125,7 @@ fn a_log_that_cannot_tell_says_what_it_lacks() {
         assert_eq!(estimate.propensities.at(4), estimate.propensities.at(2));
     }
     assert!(matches!(
-        to_training(&silent, &Propensities::new(&[1.0]).unwrap(), &Default::default()),
+        to_training(&silent, &Propensities::new(&[1.0]).unwrap(), &Labelling::default()),
         Err(Error::Clicks(_))
     ));
 }
@@ -146,7 +146,7 @@ fn attractions_are_freed_from_position_bias() {
     assert!(corrected < 0.1 && plain > 0.5, "{corrected} {plain}");
     let impressions: usize = history.documents().map(|(_, features)| features.impressions).sum();
     assert_eq!(impressions, 40_000 * DOCUMENTS);
-    let labels = to_training(&log, &users.propensities, &Default::default()).unwrap();
+    let labels = to_training(&log, &users.propensities, &Labelling::default()).unwrap();
     assert!(labels.is_sorted_by_key(|label| (label.query.clone(), label.document.clone())));
     for label in labels {
         let truth = users.attraction(qrels.grade(&label.query, &label.document).unwrap());
@@ -160,11 +160,44 @@ fn what_the_log_states_of_a_place_goes_before_the_estimate() {
     let text = r#"{"query":"q","shown":[{"doc":"a","rank":1},{"doc":"b","rank":2,"clicked":true,"propensity":0.25}]}"#;
     let log = read_log(&format!("{text}\n{text}\n")).unwrap();
     let propensities = Propensities::new(&[1.0, 0.5]).unwrap();
-    let labels = to_training(&log, &propensities, &Default::default()).unwrap();
+    let labels = to_training(&log, &propensities, &Labelling::default()).unwrap();
     assert_eq!((labels[1].counts.exposure, labels[1].counts.weighted_clicks), (0.5, 8.0));
     let mut new = TrecRun::new();
     new.insert_query("q", [("b", 1.0)]).unwrap();
     assert_eq!(evaluate(&log, &propensities, &new, &Counterfactual::default()).unwrap().ips.value, 4.0);
+}
+
+#[test]
+fn click_lists_are_the_impressions_with_a_click() {
+    let log = exact_log(&[("a", 1, 2), ("b", 3, 1)], 3);
+    let propensities = Propensities::new(&[1.0, 0.5, 0.02]).unwrap();
+    let rows = click_lists(&log, &propensities, &Labelling::default().with_clip(20.0)).unwrap();
+    let rows: Vec<_> =
+        rows.iter().map(|row| (row.impression, row.document, row.clicked, row.inverse_propensity)).collect();
+    assert_eq!(rows, [(0, "a", true, 1.0), (0, "b", true, 20.0), (1, "a", true, 1.0), (1, "b", false, 20.0)]);
+    for wrong in [Labelling::default().with_clip(0.5), Labelling::default().with_strength(-1.0)] {
+        assert!(matches!(click_lists(&log, &propensities, &wrong), Err(Error::Setting { .. })));
+    }
+}
+
+#[test]
+fn a_simulation_shows_what_the_rankers_rank() {
+    let qrels = judgments(5, 2);
+    let (old, mut short) = (ranker(&qrels, 5.0, 1), TrecRun::new());
+    short.insert_query("q3", [("d1", 1.0), ("unjudged", 0.5)]).unwrap();
+    let users = Simulation::new(Propensities::new(&[1.0]).unwrap(), 200).with_cutoff(3).with_noise(0.0);
+    let log = simulate(&qrels, &[("old", &old), ("short", &short)], &users).unwrap();
+    assert!(log.iter().all(|it| it.query == "q3" && it.shown.len() <= 3), "only what all of them answer");
+    let shown: Vec<&Shown> =
+        log.iter().filter(|it| it.ranker.as_deref() == Some("short")).flat_map(|it| &it.shown).collect();
+    assert!(shown.iter().any(|shown| shown.document == "unjudged" && shown.rank == 2 && !shown.clicked));
+    assert_eq!((users.attraction(0), users.attraction(4), users.attraction(99)), (0.0, 1.0, 1.0));
+    for wrong in [users.clone().with_cutoff(0), users.clone().with_noise(1.5), users.clone().with_top_grade(0)] {
+        assert!(matches!(simulate(&qrels, &[("old", &old)], &wrong), Err(Error::Setting { .. })));
+    }
+    for rankers in [vec![], vec![("none", &TrecRun::new())]] {
+        assert!(matches!(simulate(&qrels, &rankers, &users), Err(Error::Clicks(_))));
+    }
 }
 
 /// What a ranking earns in expectation, over queries that come equally often.
@@ -184,6 +217,8 @@ fn truth(qrels: &Qrels, run: &TrecRun, users: &Simulation, reward: Reward) -> f6
     earned.sum::<f64>() / qrels.len() as f64
 }
 
+type Pick = fn(&CounterfactualEvaluation) -> Estimate;
+
 #[test]
 fn estimators_are_unbiased_and_their_intervals_hold_what_they_promise() {
     const LOGS: u64 = 300;
@@ -196,8 +231,7 @@ fn estimators_are_unbiased_and_their_intervals_hold_what_they_promise() {
         let settings = Counterfactual::default().with_reward(reward);
         let settings = settings.with_resampling(Resampling::default().with_samples(200));
         let expected = truth(&qrels, &new, &users, reward);
-        let before = (truth(&qrels, &old, &users, reward) + truth(&qrels, &other, &users, reward)) / 2.0;
-        type Pick = fn(&CounterfactualEvaluation) -> Estimate;
+        let before = f64::midpoint(truth(&qrels, &old, &users, reward), truth(&qrels, &other, &users, reward));
         let estimators: [(&str, f64, Pick); 6] = [
             ("logged", before, |it| it.logged),
             ("ips", expected, |it| it.ips),
