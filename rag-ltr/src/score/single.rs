@@ -88,7 +88,7 @@ pub(super) fn add_up<S: Sum>(
         for stretch in words.steps.iter().flat_map(|step| &step.stretches) {
             match stretch {
                 Stretch::Plain(range) => add_values(words, range.clone(), &bits, sum),
-                Stretch::Special(tree, _) | Stretch::Odd(tree) => {
+                Stretch::Special(tree, _) | Stretch::Walked(tree) => {
                     *sum += S::of(trees[*tree].output(rows.row(position)));
                 }
             }

@@ -108,6 +108,7 @@ fn blocks_and_walks_equal_the_plain_sum_to_the_bit() {
         Kind { leaves: 64, ..PLAIN },
         Kind { leaves: 300, ..PLAIN },
         Kind { leaves: 1, ..PLAIN },
+        Kind { leaves: 3000, ..PLAIN },
         Kind { categories: true, ..PLAIN },
         Kind { linear: true, leaves: 70, ..PLAIN },
         Kind { mixed_zero: true, ..PLAIN },

@@ -17,6 +17,9 @@ pub(super) const LEAVES: usize = 32;
 /// Most groups of [`LANES`] rows that go through the trees together: what a question costs to read is shared by them.
 pub(super) const GROUPS: usize = 4;
 
+/// Most leaves of a tree that is kept as words: a row asks all questions of a tree, and a split may stand in every word.
+const MOST_LEAVES: usize = 1024;
+
 /// In how many parts the trees are asked where rows may leave early.
 const STEPS: usize = 8;
 
@@ -56,8 +59,9 @@ pub(super) enum Stretch {
     Plain(Range<usize>),
     /// A tree with categories or linear leaves, and its words.
     Special(usize, Range<usize>),
-    /// A tree that reads zero as a missing value in a column in which another tree does not.
-    Odd(usize),
+    /// A tree that each row walks down: one that is very large, or that reads zero as a missing value in a column in which
+    /// another tree does not.
+    Walked(usize),
 }
 
 /// Some of the trees, in order, and what those after them can add at least and at most.
@@ -182,8 +186,8 @@ impl Words {
         for (step, trees) in parts.trees.chunks(per_step).enumerate() {
             let mut stretches = Vec::new();
             for (position, tree) in (step * per_step..).zip(trees) {
-                if is_odd[position] {
-                    stretches.push(Stretch::Odd(position));
+                if is_odd[position] || tree.leaves.len() > MOST_LEAVES {
+                    stretches.push(Stretch::Walked(position));
                     continue;
                 }
                 let is_special = tree.leaves.iter().any(|leaf| leaf.linear.is_some())
@@ -293,7 +297,7 @@ impl Words {
                     Stretch::Special(tree, words) => {
                         self.add_special(rows, &trees[*tree], words.clone(), block, groups, lanes);
                     }
-                    Stretch::Odd(tree) => {
+                    Stretch::Walked(tree) => {
                         for (row, sum) in rows.iter().zip(lanes.iter_mut()) {
                             *sum += S::of(trees[*tree].output(row));
                         }

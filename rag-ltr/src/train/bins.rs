@@ -175,7 +175,7 @@ fn bounds_around_zero(distinct: &[(f64, usize)], max_bin: usize, rows: usize, mi
         let share = lefts as f64 / (rows - zeros) as f64 * (max_bin - 1) as f64;
         bounds = greedy_bounds(&distinct[..left], (share as usize).max(1), lefts, min_data);
         if let Some(last) = bounds.last_mut() {
-            *last = -zero;
+            *last = (-zero).next_down(); // −1e-35 itself reads as 0
         }
     }
     let rest = (max_bin - 1).saturating_sub(bounds.len());
