@@ -69,3 +69,33 @@ impl FeatureCache for MemoryCache {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    fn key(tenant: &str, document: u64) -> CacheKey {
+        CacheKey { tenant: tenant.into(), context: 1, query: 2, document, epoch: 3 }
+    }
+
+    #[test]
+    fn what_was_put_is_found_under_its_own_key_alone() {
+        let cache = MemoryCache::new(1 << 20);
+        cache.put_many(vec![(key("a", 1), vec![1].into()), (key("b", 1), vec![2].into())]).unwrap();
+        let found = cache.get_many(&[key("b", 1), key("a", 2), key("a", 1)]).unwrap();
+        assert_eq!(found, [Some(vec![2].into()), None, Some(vec![1].into())]);
+        let stats = cache.stats();
+        assert_eq!((stats.hits, stats.misses, stats.entries, stats.hit_ratio()), (2, 1, 2, Some(2.0 / 3.0)));
+    }
+
+    #[test]
+    fn it_stays_within_its_bytes() {
+        let cache = MemoryCache::new(100_000);
+        for document in 0..10_000 {
+            cache.put_many(vec![(key("a", document), vec![0; 200].into())]).unwrap();
+        }
+        let stats = cache.stats();
+        assert!(stats.bytes <= 100_000 && stats.entries > 100, "{stats:?}");
+    }
+}

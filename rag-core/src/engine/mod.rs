@@ -232,7 +232,7 @@ impl Engine {
     }
 
     /// How the document `id` fares for a question: its explanation, or `None` when no retriever has it among its
-    /// candidates. Rank and score are those that a search for the same request gives, or would give with a larger `k`
+    /// candidates, or a ranker not among those that it ranks. Rank and score are those that a search for the same request gives, or would give with a larger `k`
     /// but the same candidates.
     ///
     /// # Errors

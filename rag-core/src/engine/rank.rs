@@ -45,6 +45,8 @@ enum Reading {
 pub(super) struct Order<'p> {
     pub(super) places: Vec<Place<'p>>,
     learned: Option<Learned>,
+    /// Why there is a ranker and not its order.
+    pub(super) skipped: Option<String>,
 }
 
 /// One candidate.
@@ -70,8 +72,8 @@ struct Learned {
 }
 
 impl Inner {
-    /// The fused order without a ranker; else that of the ranker. When it fails or has no time, the fused order, and a
-    /// note in `degraded`.
+    /// The fused order without a ranker; else that of the ranker. When it fails or has no time, the fused order with the
+    /// reason.
     pub(super) fn rank<'p>(
         &self,
         stages: &Stages<'_>,
@@ -80,7 +82,6 @@ impl Inner {
         request: &SearchRequest,
         depth: Depth,
         found: &'p Found<'_>,
-        degraded: &mut Vec<String>,
     ) -> Result<Order<'p>> {
         let Some(ranking) = self.ranking.load_full() else { return Ok(Order::fused(&found.pool)) };
         let pool = found.best(depth.ranked);
@@ -91,10 +92,7 @@ impl Inner {
         match ranked {
             Ok(order) => Ok(order),
             Err(error) if error.kind() == ErrorKind::Cancelled => Err(error),
-            Err(error) => {
-                degraded.push(format!("ltr: {error}"));
-                Ok(Order::fused(&found.pool))
-            }
+            Err(error) => Ok(Order { skipped: Some(format!("ltr: {error}")), ..Order::fused(&found.pool) }),
         }
     }
 
@@ -217,7 +215,7 @@ impl Ranking {
         });
         let places = places.collect();
         drop(read);
-        Ok(Order { places, learned: Some(Learned { ranking: self, rows }) })
+        Ok(Order { places, learned: Some(Learned { ranking: self, rows }), skipped: None })
     }
 
     /// What a model read of a row of the schema, and what each value adds to its score.
@@ -302,7 +300,7 @@ fn is_placeholder(name: &str, column: usize) -> bool {
 impl<'p> Order<'p> {
     fn fused(pool: &'p [FusedHit]) -> Self {
         let place = |fused: &'p FusedHit| Place { fused, score: fused.score, learned: None };
-        Order { places: pool.iter().map(place).collect(), learned: None }
+        Order { places: pool.iter().map(place).collect(), learned: None, skipped: None }
     }
 
     /// What the model said of a place; `None` without one.

@@ -70,16 +70,15 @@ impl Inner {
         self.lock.may_read()?;
         let stages = Stages::new(&*self.telemetry, &request.cancel);
         let snapshot = self.snapshot.load_full();
-        let mut found = self.find(&stages, &snapshot, scope, request, depth)?;
-        let mut degraded = std::mem::take(&mut found.degraded);
-        let order = self.rank(&stages, &snapshot, scope, request, depth, &found, &mut degraded)?;
+        let found = self.find(&stages, &snapshot, scope, request, depth)?;
+        let order = self.rank(&stages, &snapshot, scope, request, depth, &found)?;
         let hits = stages.run(Stage::Hydrate, || self.hydrate(&snapshot, scope, request, &found, &order))?;
         self.lock.may_read()?;
         Ok(Answer {
             hits,
             commit_seq: snapshot.seq,
             visible: found.visible.len(),
-            degraded,
+            degraded: found.degraded.iter().cloned().chain(order.skipped).collect(),
             plan: found.plan,
             stages: stages.durations(),
         })

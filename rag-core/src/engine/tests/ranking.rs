@@ -456,6 +456,56 @@ fn a_cache_that_fails_leaves_the_fused_order_and_says_so() {
     assert!(engine.search(&scope, &ask("snow road")).unwrap().degraded.is_empty());
 }
 
+/// A cache that gives values other than those that it was given.
+#[derive(Debug)]
+struct Damaging {
+    cache: MemoryCache,
+    damage: fn(Vec<Option<Arc<[u8]>>>) -> Vec<Option<Arc<[u8]>>>,
+}
+
+impl FeatureCache for Damaging {
+    fn get_many(&self, keys: &[CacheKey]) -> Result<Vec<Option<Arc<[u8]>>>> {
+        Ok((self.damage)(self.cache.get_many(keys)?))
+    }
+    fn put_many(&self, entries: Vec<(CacheKey, Arc<[u8]>)>) -> Result<()> {
+        self.cache.put_many(entries)
+    }
+    fn stats(&self) -> CacheStats {
+        self.cache.stats()
+    }
+}
+
+/// Every value with its bytes changed.
+fn changed(values: Vec<Option<Arc<[u8]>>>, change: impl Fn(&[u8]) -> Vec<u8>) -> Vec<Option<Arc<[u8]>>> {
+    values.into_iter().map(|value| value.map(|bytes| change(&bytes).into())).collect()
+}
+
+#[test]
+fn values_of_another_schema_or_another_length_are_computed_again() {
+    let plain = tempfile::tempdir().unwrap();
+    let wanted = format!("{:?}", features_of(&filled(plain.path()), &ask("snow road")));
+    let damages: [fn(Vec<Option<Arc<[u8]>>>) -> Vec<Option<Arc<[u8]>>>; 5] = [
+        |values| changed(values, |bytes| [&(u32::MAX.to_le_bytes())[..], &bytes[4..]].concat()),
+        |values| changed(values, |bytes| [&bytes[..4], &[0; 8], &bytes[12..]].concat()),
+        |values| changed(values, |bytes| bytes[..bytes.len() - 1].to_vec()),
+        |values| changed(values, |_| Vec::new()),
+        |values| values.into_iter().take(1).collect(),
+    ];
+    for damage in damages {
+        let folder = tempfile::tempdir().unwrap();
+        let mut config = EngineConfig::default();
+        every_feature(&mut config);
+        let builder = Engine::builder().config(config).embedder(Arc::new(WordEmbedder::new(64)));
+        let cache = Arc::new(Damaging { cache: MemoryCache::new(8 << 20), damage });
+        let engine = builder.feature_cache(cache).open(folder.path()).unwrap();
+        engine.upsert(&Scope::default(), documents()).unwrap();
+        engine.commit().unwrap();
+        for _ in 0..2 {
+            assert_eq!(format!("{:?}", features_of(&engine, &ask("snow road"))), wanted);
+        }
+    }
+}
+
 #[test]
 fn models_of_other_features_are_refused_with_both_named() {
     let folder = tempfile::tempdir().unwrap();
