@@ -176,6 +176,7 @@ impl FeaturesConfig {
         Ok(())
     }
 
+    #[cfg(feature = "engine")]
     pub(crate) fn has(&self, group: FeatureGroup) -> bool {
         self.groups.contains(&group)
     }

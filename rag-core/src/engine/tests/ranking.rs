@@ -456,11 +456,13 @@ fn a_cache_that_fails_leaves_the_fused_order_and_says_so() {
     assert!(engine.search(&scope, &ask("snow road")).unwrap().degraded.is_empty());
 }
 
+type Values = Vec<Option<Arc<[u8]>>>;
+
 /// A cache that gives values other than those that it was given.
 #[derive(Debug)]
 struct Damaging {
     cache: MemoryCache,
-    damage: fn(Vec<Option<Arc<[u8]>>>) -> Vec<Option<Arc<[u8]>>>,
+    damage: fn(Values) -> Values,
 }
 
 impl FeatureCache for Damaging {
@@ -476,7 +478,7 @@ impl FeatureCache for Damaging {
 }
 
 /// Every value with its bytes changed.
-fn changed(values: Vec<Option<Arc<[u8]>>>, change: impl Fn(&[u8]) -> Vec<u8>) -> Vec<Option<Arc<[u8]>>> {
+fn changed(values: Values, change: impl Fn(&[u8]) -> Vec<u8>) -> Values {
     values.into_iter().map(|value| value.map(|bytes| change(&bytes).into())).collect()
 }
 
@@ -484,7 +486,7 @@ fn changed(values: Vec<Option<Arc<[u8]>>>, change: impl Fn(&[u8]) -> Vec<u8>) ->
 fn values_of_another_schema_or_another_length_are_computed_again() {
     let plain = tempfile::tempdir().unwrap();
     let wanted = format!("{:?}", features_of(&filled(plain.path()), &ask("snow road")));
-    let damages: [fn(Vec<Option<Arc<[u8]>>>) -> Vec<Option<Arc<[u8]>>>; 5] = [
+    let damages: [fn(Values) -> Values; 5] = [
         |values| changed(values, |bytes| [&(u32::MAX.to_le_bytes())[..], &bytes[4..]].concat()),
         |values| changed(values, |bytes| [&bytes[..4], &[0; 8], &bytes[12..]].concat()),
         |values| changed(values, |bytes| bytes[..bytes.len() - 1].to_vec()),
