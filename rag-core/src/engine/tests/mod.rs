@@ -1,6 +1,7 @@
 #![allow(clippy::unwrap_used)]
 
 mod durability;
+mod feature_cache;
 mod features;
 mod ranking;
 mod recovery;

@@ -1,7 +1,7 @@
 //! Features, the model that ranks by them, and the cache between.
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, SystemTime};
 
 use rag_ltr::Ranker;
@@ -9,13 +9,12 @@ use rag_ltr::model::{Arithmetic, LinearColumn, LinearModel, Link, Model};
 use rag_ltr::schema::{Feature, FeatureKind, FeatureSchema, Migration, Step};
 
 use super::*;
-use crate::cache::{CacheKey, CacheStats, FeatureCache, MemoryCache};
 use crate::features::{
     CategoryConfig, ClickCounts, ClicksConfig, FeatureDocument, FeatureFunction, FeatureQuery, FreshnessConfig,
 };
 
 /// A model that adds up some features, a missing one as 0.
-fn linear(terms: &[(&str, f64)]) -> Arc<Ranker> {
+pub(super) fn linear(terms: &[(&str, f64)]) -> Arc<Ranker> {
     let column = |&(_, weight): &(&str, f64)| LinearColumn { weight, center: 0.0, scale: 1.0, fill: 0.0 };
     let model = LinearModel {
         names: terms.iter().map(|(name, _)| (*name).to_owned()).collect(),
@@ -28,7 +27,7 @@ fn linear(terms: &[(&str, f64)]) -> Arc<Ranker> {
 }
 
 /// One that reads every feature.
-fn of_all(engine: &Engine) -> Arc<Ranker> {
+pub(super) fn of_all(engine: &Engine) -> Arc<Ranker> {
     let features = engine.feature_schema().features();
     let terms: Vec<(&str, f64)> = features.iter().map(|feature| (feature.name.as_str(), 0.5)).collect();
     linear(&terms)
@@ -53,7 +52,7 @@ pub(super) fn every_feature(config: &mut EngineConfig) {
     features.clicks = Some(ClicksConfig { prior_impressions: 10.0 });
 }
 
-fn documents() -> Vec<Document> {
+pub(super) fn documents() -> Vec<Document> {
     let texts = [
         "snow on the road",
         "fresh bread and snow",
@@ -87,7 +86,7 @@ pub(super) fn at(text: &str) -> SystemTime {
     SystemTime::UNIX_EPOCH + Duration::from_secs(seconds as u64)
 }
 
-fn ask(text: &str) -> SearchRequest {
+pub(super) fn ask(text: &str) -> SearchRequest {
     SearchRequest::new(text, 40).with_explanations().with_now(at("2024-06-01T00:00:00Z"))
 }
 
@@ -99,7 +98,7 @@ pub(super) fn features_of(engine: &Engine, request: &SearchRequest) -> Vec<(Stri
 }
 
 /// Features of the hit of this id, by name.
-fn value(answer: &Answer, id: &str, name: &str) -> f32 {
+pub(super) fn value(answer: &Answer, id: &str, name: &str) -> f32 {
     let hit = answer.hits.iter().find(|hit| hit.id == id).unwrap();
     let ltr = hit.explanation.as_ref().unwrap().ltr.as_ref().unwrap();
     ltr.features.iter().find(|feature| feature.name == name).unwrap().value
@@ -159,177 +158,6 @@ fn what_is_logged_is_what_is_served() {
     }
     let stats = engine.stats(&scope).unwrap().feature_cache;
     assert!(stats.hits > 0 && stats.misses > 0 && stats.bytes > 0, "{stats:?}");
-}
-
-/// A cache that counts, and fails when it is told to.
-#[derive(Debug)]
-struct Watched {
-    cache: MemoryCache,
-    fails: AtomicBool,
-    keys: std::sync::Mutex<Vec<CacheKey>>,
-}
-
-impl Watched {
-    fn new() -> Arc<Self> {
-        Arc::new(Watched {
-            cache: MemoryCache::new(8 << 20),
-            fails: AtomicBool::new(false),
-            keys: std::sync::Mutex::default(),
-        })
-    }
-
-    /// Hits and misses since the last call.
-    fn since(&self, before: &mut CacheStats) -> (u64, u64) {
-        let now = self.cache.stats();
-        let since = (now.hits - before.hits, now.misses - before.misses);
-        *before = now;
-        since
-    }
-}
-
-impl FeatureCache for Watched {
-    fn get_many(&self, keys: &[CacheKey]) -> Result<Vec<Option<Arc<[u8]>>>> {
-        if self.fails.load(Ordering::SeqCst) {
-            return Err(Error::new(ErrorKind::Unavailable, "the cache does not answer"));
-        }
-        self.cache.get_many(keys)
-    }
-    fn put_many(&self, entries: Vec<(CacheKey, Arc<[u8]>)>) -> Result<()> {
-        self.keys.lock().unwrap().extend(entries.iter().map(|(key, _)| key.clone()));
-        self.cache.put_many(entries)
-    }
-    fn stats(&self) -> CacheStats {
-        self.cache.stats()
-    }
-}
-
-fn cached_by(folder: &Path, cache: &Arc<Watched>, embedder: WordEmbedder) -> Engine {
-    let mut config = EngineConfig::default();
-    every_feature(&mut config);
-    let builder = Engine::builder().config(config).embedder(Arc::new(embedder));
-    builder.feature_cache(cache.clone()).open(folder).unwrap()
-}
-
-#[test]
-fn nothing_stale_is_served() {
-    let folder = tempfile::tempdir().unwrap();
-    let (cache, scope) = (Watched::new(), Scope::default());
-    let engine = cached_by(folder.path(), &cache, WordEmbedder::new(64));
-    engine.upsert(&scope, documents()).unwrap();
-    engine.commit().unwrap();
-    let request = ask("snow road");
-    let fresh = |engine: &Engine, request: &SearchRequest| {
-        let other = tempfile::tempdir().unwrap();
-        let plain = with(other.path(), |config| {
-            every_feature(config);
-            config.features.cache_mib = 0;
-        });
-        let ids = engine.ids(&scope, None, None, usize::MAX).unwrap();
-        let stored = ids.iter().map(|id| engine.get(&scope, id).unwrap().unwrap().document);
-        plain.upsert(&scope, stored.collect()).unwrap();
-        plain.commit().unwrap();
-        assert_eq!(plain.stats(&scope).unwrap().feature_cache, CacheStats::default());
-        let mut rows = features_of(&plain, request);
-        rows.sort_by(|a, b| a.0.cmp(&b.0));
-        format!("{rows:?}")
-    };
-    let served = |engine: &Engine, request: &SearchRequest| {
-        let mut rows = features_of(engine, request);
-        rows.sort_by(|a, b| a.0.cmp(&b.0));
-        format!("{rows:?}")
-    };
-    let mut stats = cache.cache.stats();
-    let candidates = features_of(&engine, &request).len() as u64;
-    assert_eq!(cache.since(&mut stats), (0, 2 * candidates), "a value of the question and one of the document each");
-    assert_eq!(served(&engine, &request), fresh(&engine, &request));
-    assert_eq!(cache.since(&mut stats), (2 * candidates, 0));
-
-    // Another question: what holds of the documents whatever is asked is there.
-    let rows = features_of(&engine, &ask("bread")).len() as u64;
-    assert_eq!(cache.since(&mut stats), (rows, rows));
-
-    // Later, everything cached still holds, and freshness counts on.
-    let later = request.clone().with_now(at("2024-06-11T00:00:00Z"));
-    assert_eq!(served(&engine, &later), fresh(&engine, &later));
-    assert_ne!(served(&engine, &later), served(&engine, &request));
-    assert_eq!(cache.since(&mut stats), (6 * candidates, 0));
-
-    // An update is another revision in another commit, where all statistics may have changed.
-    let changed = Document::new("d00", "snow snow snow").with_metadata("stars", 99i64);
-    engine.upsert(&scope, vec![changed]).unwrap();
-    engine.commit().unwrap();
-    engine.compact().unwrap(); // statistics without what is deleted, as a fresh index has them
-    assert_eq!(served(&engine, &request), fresh(&engine, &request));
-    let (hits, misses) = cache.since(&mut stats);
-    assert!(hits + 1 >= candidates - 1 && misses > candidates, "facts of the others are kept: {hits} {misses}");
-
-    // The same words under another model, another folder, and other settings have other keys.
-    drop(engine);
-    let other = tempfile::tempdir().unwrap();
-    let engine = cached_by(other.path(), &cache, WordEmbedder::new(32));
-    engine.upsert(&scope, documents()).unwrap();
-    engine.commit().unwrap();
-    cache.since(&mut stats);
-    served(&engine, &request);
-    assert_eq!(cache.since(&mut stats).0, 0);
-}
-
-#[test]
-fn merging_deleted_chunks_away_changes_the_statistics_that_are_served() {
-    let folder = tempfile::tempdir().unwrap();
-    let (cache, scope) = (Watched::new(), Scope::default());
-    let engine = cached_by(folder.path(), &cache, WordEmbedder::new(64));
-    engine.upsert(&scope, documents()).unwrap();
-    engine.commit().unwrap();
-    engine.delete(&scope, &["d00", "d01", "d02"]).unwrap();
-    engine.commit().unwrap();
-    let bm25 =
-        || features_of(&engine, &ask("snow")).into_iter().map(|(id, row)| (id, row["body.bm25"])).collect::<Vec<_>>();
-    let before = bm25();
-    engine.compact().unwrap();
-    assert_ne!(bm25(), before, "the same commit, other document frequencies");
-}
-
-#[test]
-fn a_cached_value_is_for_its_tenant_alone_and_never_outside_the_scope() {
-    let folder = tempfile::tempdir().unwrap();
-    let cache = Watched::new();
-    let engine = cached_by(folder.path(), &cache, WordEmbedder::new(64));
-    let (acme, other) = (Scope::tenant("acme").unwrap(), Scope::tenant("other").unwrap());
-    for (scope, stars) in [(&acme, 1i64), (&other, 2)] {
-        let document = |i: i64| {
-            Document::new(format!("d{i}"), "snow road").with_metadata("stars", stars).with_metadata("public", i == 0)
-        };
-        engine.upsert(scope, (0..3).map(document).collect()).unwrap();
-    }
-    engine.commit().unwrap();
-    engine.set_click_history(&acme, &[ClickCounts::new("d0", 10, 9)]).unwrap();
-    engine.set_ranker(Some(of_all(&engine)), 1.0).unwrap();
-    for _ in 0..2 {
-        for (scope, stars) in [(&acme, 1.0), (&other, 2.0)] {
-            let answer = engine.search(scope, &ask("snow road")).unwrap();
-            assert_eq!(answer.hits.len(), 3);
-            for hit in &answer.hits {
-                assert_eq!(value(&answer, &hit.id, "number.stars"), stars);
-            }
-            assert_eq!(value(&answer, "d0", "clicks.clicks").is_nan(), stars == 2.0);
-        }
-    }
-    let keys = cache.keys.lock().unwrap();
-    let documents = |tenant: &str| {
-        let of_tenant = keys.iter().filter(|key| &*key.tenant == tenant).map(|key| key.document);
-        of_tenant.collect::<std::collections::BTreeSet<_>>()
-    };
-    assert_eq!((documents("acme").len(), documents("other").len()), (3, 3));
-    assert!(documents("acme").is_disjoint(&documents("other")));
-    drop(keys);
-
-    cache.keys.lock().unwrap().clear();
-    let public = acme.restricted_to(Filter::eq("public", true));
-    let answer = engine.search(&public, &ask("road of snow")).unwrap();
-    assert_eq!(ids(&answer), ["d0"]);
-    let keys = cache.keys.lock().unwrap();
-    assert_eq!(keys.iter().map(|key| key.document).collect::<std::collections::BTreeSet<_>>().len(), 1);
 }
 
 /// Takes its time, fails or panics, as it is told.
@@ -437,75 +265,6 @@ fn a_stage_that_fails_or_is_late_leaves_the_fused_order_and_says_so() {
     let answer = engine.search(&scope, &ask("snow road")).unwrap();
     assert_eq!(ids(&answer), ids(&fused));
     assert!(answer.degraded[0].starts_with("ltr: "), "{:?}", answer.degraded);
-}
-
-#[test]
-fn a_cache_that_fails_leaves_the_fused_order_and_says_so() {
-    let folder = tempfile::tempdir().unwrap();
-    let (cache, scope) = (Watched::new(), Scope::default());
-    let engine = cached_by(folder.path(), &cache, WordEmbedder::new(64));
-    engine.upsert(&scope, documents()).unwrap();
-    engine.commit().unwrap();
-    let fused = engine.search(&scope, &ask("snow road")).unwrap();
-    engine.set_ranker(Some(linear(&[("number.stars", 1.0)])), 1.0).unwrap();
-    cache.fails.store(true, Ordering::SeqCst);
-    let answer = engine.search(&scope, &ask("snow road")).unwrap();
-    assert_eq!(ids(&answer), ids(&fused));
-    assert!(answer.degraded[0].contains("the cache does not answer"), "{:?}", answer.degraded);
-    cache.fails.store(false, Ordering::SeqCst);
-    assert!(engine.search(&scope, &ask("snow road")).unwrap().degraded.is_empty());
-}
-
-type Values = Vec<Option<Arc<[u8]>>>;
-
-/// A cache that gives values other than those that it was given.
-#[derive(Debug)]
-struct Damaging {
-    cache: MemoryCache,
-    damage: fn(Values) -> Values,
-}
-
-impl FeatureCache for Damaging {
-    fn get_many(&self, keys: &[CacheKey]) -> Result<Vec<Option<Arc<[u8]>>>> {
-        Ok((self.damage)(self.cache.get_many(keys)?))
-    }
-    fn put_many(&self, entries: Vec<(CacheKey, Arc<[u8]>)>) -> Result<()> {
-        self.cache.put_many(entries)
-    }
-    fn stats(&self) -> CacheStats {
-        self.cache.stats()
-    }
-}
-
-/// Every value with its bytes changed.
-fn changed(values: Values, change: impl Fn(&[u8]) -> Vec<u8>) -> Values {
-    values.into_iter().map(|value| value.map(|bytes| change(&bytes).into())).collect()
-}
-
-#[test]
-fn values_of_another_schema_or_another_length_are_computed_again() {
-    let plain = tempfile::tempdir().unwrap();
-    let wanted = format!("{:?}", features_of(&filled(plain.path()), &ask("snow road")));
-    let damages: [fn(Values) -> Values; 5] = [
-        |values| changed(values, |bytes| [&(u32::MAX.to_le_bytes())[..], &bytes[4..]].concat()),
-        |values| changed(values, |bytes| [&bytes[..4], &[0; 8], &bytes[12..]].concat()),
-        |values| changed(values, |bytes| bytes[..bytes.len() - 1].to_vec()),
-        |values| changed(values, |_| Vec::new()),
-        |values| values.into_iter().take(1).collect(),
-    ];
-    for damage in damages {
-        let folder = tempfile::tempdir().unwrap();
-        let mut config = EngineConfig::default();
-        every_feature(&mut config);
-        let builder = Engine::builder().config(config).embedder(Arc::new(WordEmbedder::new(64)));
-        let cache = Arc::new(Damaging { cache: MemoryCache::new(8 << 20), damage });
-        let engine = builder.feature_cache(cache).open(folder.path()).unwrap();
-        engine.upsert(&Scope::default(), documents()).unwrap();
-        engine.commit().unwrap();
-        for _ in 0..2 {
-            assert_eq!(format!("{:?}", features_of(&engine, &ask("snow road"))), wanted);
-        }
-    }
 }
 
 #[test]
