@@ -26,8 +26,12 @@ pub(crate) struct Rules<'a> {
     pub(crate) units: Units,
     /// `min_sum_hessian_in_leaf` in units.
     least_hessian: u32,
+    /// `min_data_in_leaf`.
+    least_rows: i64,
     /// Whether gains have the plain form: no L1 and no constraints.
     is_plain: bool,
+    /// `lambda_l2` in units.
+    l2: f64,
 }
 
 /// A split that could be made.
@@ -84,13 +88,20 @@ impl<'a> Rules<'a> {
     pub(crate) fn new(parameters: &'a LambdaMart, units: Units) -> Self {
         let least_hessian = (parameters.min_sum_hessian_in_leaf / units.hessian).ceil() as u32;
         let is_plain = parameters.lambda_l1 == 0.0 && !parameters.is_monotone();
-        Rules { parameters, units, least_hessian: least_hessian.max(1), is_plain }
+        Rules {
+            parameters,
+            units,
+            least_hessian: least_hessian.max(1),
+            least_rows: i64::try_from(parameters.min_data_in_leaf).unwrap_or(i64::MAX),
+            is_plain,
+            l2: parameters.lambda_l2 / units.hessian,
+        }
     }
 
     /// Whether a side has too few rows or too small a sum of second derivatives.
     #[inline]
     pub(crate) fn is_too_small(&self, rows: i64, sum: Sum) -> bool {
-        rows < self.parameters.min_data_in_leaf as i64 || sum.hessian() < self.least_hessian
+        rows < self.least_rows || sum.hessian() < self.least_hessian
     }
 
     /// The value of a leaf with these derivatives: what minimises the loss to the second order.
@@ -114,6 +125,21 @@ impl<'a> Rules<'a> {
     fn leaf_gain(&self, sum: Sum, l2: f64) -> f64 {
         let gradient = self.shrunk(self.units.gradient(sum));
         gradient * gradient / (self.units.hessian(sum) + self.parameters.lambda_l2 + l2)
+    }
+
+    /// A gain in units, less what rounding could have taken from it.
+    fn in_units(&self, gain: f64) -> f64 {
+        gain * self.units.hessian / (self.units.gradient * self.units.gradient) * (1.0 - 1e-9)
+    }
+
+    /// Whether the gain of two leaves is below another in units, told without the divisions that most splits are not
+    /// worth; `false` where it is not known.
+    #[inline]
+    fn is_surely_below(&self, one: Sum, other: Sum, least: f64) -> bool {
+        let [one_gradient, other_gradient] = [one, other].map(|sum| f64::from(sum.gradient()));
+        let [one_hessian, other_hessian] = [one, other].map(|sum| f64::from(sum.hessian()) + self.l2);
+        let gain = one_gradient * one_gradient * other_hessian + other_gradient * other_gradient * one_hessian;
+        self.is_plain && gain < least * (one_hessian * other_hessian)
     }
 
     /// How much two leaves improve it. −∞ where they break the constraint of the feature.
@@ -150,16 +176,17 @@ pub(crate) fn best(
     }
     // With two bins one of which is NaN there is one split: NaN goes right.
     let missing = feature.missing_bin().filter(|_| feature.bins > 2);
-    let mut best = Best { gain: node.least_gain, bin: 0, left: None };
-    downwards(feature, histogram, missing, node, rules, &mut best);
-    let mut found = best;
-    let mut missing_left = missing.is_some() || feature.missing_bin().is_none();
-    if let Some(missing) = missing {
-        upwards(feature, histogram, missing, node, rules, &mut best);
-        if best.gain > found.gain {
-            (found, missing_left) = (best, false);
+    let sweep = Sweep { feature, histogram: &histogram[..feature.bins], missing, node, rules };
+    // From the last bin down, what is missing stays left; from the first bin up, it stays right.
+    let start = Best { gain: node.least_gain, bin: 0, left: None };
+    let down = sweep.run::<false>((1..feature.bins).rev(), start);
+    let (found, missing_left) = match missing {
+        None => (down, feature.missing_bin().is_none()),
+        Some(_) => {
+            let up = sweep.run::<true>(0..feature.bins - 1, down);
+            (up, up.gain == down.gain)
         }
-    }
+    };
     let left = found.left?;
     let gain = found.gain - node.least_gain;
     Some(Candidate { gain, feature: position, cut: Cut::AtMost(found.bin), missing_left, left, l2: 0.0 })
@@ -173,57 +200,47 @@ struct Best {
     left: Option<Sum>,
 }
 
-/// From the last bin down: what is missing stays left.
-fn downwards(
-    feature: &Feature,
-    histogram: &[Sum],
+/// What the thresholds of a feature of numbers are tried with.
+struct Sweep<'a> {
+    feature: &'a Feature,
+    histogram: &'a [Sum],
     missing: Option<usize>,
-    node: &Node,
-    rules: &Rules<'_>,
-    best: &mut Best,
-) {
-    let (mut right, mut right_rows) = (Sum::default(), 0);
-    for bin in (1..feature.bins).rev() {
-        let sum = histogram[bin];
-        // An empty bin changes nothing: the split above it is as good.
-        if sum == Sum::default() || Some(bin) == missing {
-            continue;
-        }
-        right = right.plus(sum);
-        right_rows += node.rows_of(sum);
-        if rules.is_too_small(right_rows, right) {
-            continue;
-        }
-        let left = node.sum.minus(right);
-        if rules.is_too_small(node.rows as i64 - right_rows, left) {
-            break;
-        }
-        let gain = rules.gain(left, right, 0.0, feature.monotone, node.bounds);
-        if gain > best.gain {
-            *best = Best { gain, bin: bin - 1, left: Some(left) };
-        }
-    }
+    node: &'a Node,
+    rules: &'a Rules<'a>,
 }
 
-/// From the first bin up: what is missing stays right.
-fn upwards(feature: &Feature, histogram: &[Sum], missing: usize, node: &Node, rules: &Rules<'_>, best: &mut Best) {
-    let (mut left, mut left_rows) = (Sum::default(), 0);
-    for (bin, &sum) in histogram.iter().enumerate().take(feature.bins - 1) {
-        if sum == Sum::default() || bin == missing {
-            continue;
+impl Sweep<'_> {
+    /// Takes bin after bin to one side, the left one if `UP`, and answers the best split, which may be the one given.
+    fn run<const UP: bool>(&self, bins: impl Iterator<Item = usize>, mut best: Best) -> Best {
+        let Sweep { node, rules, .. } = *self;
+        let missing = self.missing.unwrap_or(usize::MAX);
+        let (mut side, mut rows) = (Sum::default(), 0);
+        let mut least = rules.in_units(best.gain);
+        for bin in bins {
+            if bin == missing {
+                continue;
+            }
+            let sum = self.histogram[bin];
+            side = side.plus(sum);
+            rows += node.rows_of(sum);
+            // An empty bin changes nothing: the split before it is as good.
+            if rules.is_too_small(rows, side) || sum == Sum::default() {
+                continue;
+            }
+            let other = node.sum.minus(side);
+            if rules.is_too_small(node.rows as i64 - rows, other) {
+                break;
+            }
+            if rules.is_surely_below(side, other, least) {
+                continue;
+            }
+            let (left, right) = if UP { (side, other) } else { (other, side) };
+            let gain = rules.gain(left, right, 0.0, self.feature.monotone, node.bounds);
+            if gain > best.gain {
+                best = Best { gain, bin: if UP { bin } else { bin - 1 }, left: Some(left) };
+                least = rules.in_units(gain);
+            }
         }
-        left = left.plus(sum);
-        left_rows += node.rows_of(sum);
-        if rules.is_too_small(left_rows, left) {
-            continue;
-        }
-        let right = node.sum.minus(left);
-        if rules.is_too_small(node.rows as i64 - left_rows, right) {
-            break;
-        }
-        let gain = rules.gain(left, right, 0.0, feature.monotone, node.bounds);
-        if gain > best.gain {
-            *best = Best { gain, bin, left: Some(left) };
-        }
+        best
     }
 }

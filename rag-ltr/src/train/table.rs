@@ -10,7 +10,7 @@ use crate::train::histogram::Sum;
 use crate::train::parameters::LambdaMart;
 use crate::train::threads::Threads;
 
-/// About how many bins a shard has: their sums stay in the fastest cache of a processor.
+/// About how many bins a shard has, or fewer: their sums stay in the fastest cache of a processor.
 const SHARD_BINS: usize = 4096;
 /// Columns that are read from the rows at once: a line of the cache has 16 values.
 const COLUMNS_AT_ONCE: usize = 16;
@@ -62,7 +62,7 @@ impl Table {
                 table.columns.push(bins);
             }
         }
-        let mut shards = plan(&table.features, dataset.rows.len());
+        let mut shards = plan(&table.features, dataset.rows.len(), threads.count());
         threads.for_each(&mut shards, |shard| shard.fill(&table.features, &table.columns, dataset.rows.len()));
         table.shards = shards;
         Ok(table)
@@ -113,19 +113,25 @@ fn block_of_features(
     Ok(found)
 }
 
-/// Which features share a shard.
-fn plan(features: &[Feature], rows: usize) -> Vec<Shard> {
+/// Which features share a shard, such that shards have about as many bins as one another and each thread as many shards.
+/// The sums and so the trees are the same in any case.
+fn plan(features: &[Feature], rows: usize, threads: usize) -> Vec<Shard> {
+    let total: usize = features.iter().map(|feature| feature.bins).sum();
+    let count = total.div_ceil(SHARD_BINS).next_multiple_of(threads);
     let mut shards: Vec<Shard> = Vec::new();
+    let (mut before, mut share) = (0, 0);
     for (position, feature) in features.iter().enumerate() {
+        let share_before = std::mem::replace(&mut share, before * count / total);
+        before += feature.bins;
+        // A bin is 16 bits in the shard, an offset 32.
         let fits = |shard: &Shard| {
-            let bins = shard.starts.last().copied().unwrap_or_default() + feature.bins;
-            bins <= SHARD_BINS && u32::try_from((shard.features.len() + 1) * rows).is_ok()
+            let (bins, entries) = (shard.width() + feature.bins, (shard.features.len() + 1) * rows);
+            share == share_before && bins <= 1 << 16 && u32::try_from(entries).is_ok()
         };
         match shards.last_mut() {
             Some(shard) if fits(shard) => {
                 shard.features.end += 1;
-                let start = shard.starts.last().copied().unwrap_or_default();
-                shard.starts.push(start + feature.bins);
+                shard.starts.push(shard.width() + feature.bins);
             }
             _ => shards.push(Shard {
                 features: position..position + 1,

@@ -21,6 +21,11 @@ impl Threads {
         pool.build().map(|pool| Threads(Some(pool))).map_err(refused)
     }
 
+    /// How many work.
+    pub(crate) fn count(&self) -> usize {
+        self.0.as_ref().map_or(1, rayon::ThreadPool::current_num_threads)
+    }
+
     /// Runs `work` on a thread of the pool, so that what it calls here need not move there each time.
     pub(crate) fn run<R: Send>(&self, work: impl FnOnce() -> R + Send) -> R {
         match &self.0 {
