@@ -90,6 +90,24 @@ impl Feature {
         }
     }
 
+    /// The bins of many values.
+    pub(crate) fn bins_of(&self, values: &[f32]) -> Vec<u16> {
+        let Kind::Categories(categories) = &self.kind else {
+            return values.iter().map(|&value| self.bin(value) as u16).collect();
+        };
+        let last = categories.iter().copied().max().unwrap_or_default() as usize;
+        let mut bins = vec![0; last + 1];
+        for (position, &category) in categories.iter().enumerate() {
+            bins[category as usize] = position as u16 + 1;
+        }
+        let bin = |value: f32| match value {
+            _ if value.is_nan() => self.bin(value) as u16,
+            _ if value > -1.0 => bins.get(value as usize).copied().unwrap_or_default(),
+            _ => 0,
+        };
+        values.iter().map(|&value| bin(value)).collect()
+    }
+
     /// Whether the search for a split reads the sum of the most frequent bin, which the table leaves out.
     pub(crate) fn reads_every_bin(&self) -> bool {
         self.frequent != 0 || self.missing_bin().is_some()
@@ -298,4 +316,55 @@ fn can_split(counts: &[usize], rows: usize, least: usize, is_categorical: bool) 
         Some(*sum)
     });
     sums.into_iter().any(is_enough)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    fn feature(values: &[f32], parameters: LambdaMart) -> Feature {
+        let parameters = LambdaMart { min_data_in_leaf: 1, ..parameters };
+        Feature::find(0, &mut values.to_vec(), values.len(), &parameters).unwrap().unwrap()
+    }
+
+    #[test]
+    fn zero_and_what_is_missing_have_bins_of_their_own() {
+        let values = [-2.0, -2.0, -1.0, 0.0, -0.0, 0.0, 3.0, 3.0, f32::NAN];
+        let feature = feature(&values, LambdaMart { min_data_in_bin: 1, ..LambdaMart::default() });
+        let bins: Vec<usize> = values.iter().map(|&value| feature.bin(value)).collect();
+        assert_eq!(bins, [0, 0, 1, 2, 2, 2, 3, 3, 4]);
+        assert_eq!(
+            (feature.zero, feature.missing, feature.frequent, feature.missing_bin()),
+            (2, Missing::Nan, 2, Some(4))
+        );
+        assert_eq!((feature.bin(f32::INFINITY), feature.bin(f32::NEG_INFINITY), feature.bin(1e-36)), (3, 0, 2));
+    }
+
+    #[test]
+    fn frequent_categories_come_first_and_others_have_none() {
+        let values = [7.0, 7.0, 7.0, 7.0, 2.0, 2.0, 2.0, 0.0, 0.0, 0.0, 5.0, -3.0, f32::NAN];
+        let feature = feature(&values, LambdaMart { categorical_feature: vec![0], ..LambdaMart::default() });
+        assert_eq!(feature.kind, Kind::Categories(vec![7, 0, 2]));
+        let more = [7.9, 5.0, 1e9, f32::INFINITY, -0.5, f32::NEG_INFINITY, f32::NAN];
+        for values in [&values[..], &more] {
+            let one_by_one: Vec<u16> = values.iter().map(|&value| feature.bin(value) as u16).collect();
+            assert_eq!(feature.bins_of(values), one_by_one);
+        }
+        assert_eq!(feature.bins_of(&more), [1, 0, 0, 0, 2, 0, 0]);
+    }
+
+    #[test]
+    fn what_cannot_be_split_is_no_feature() {
+        let parameters = LambdaMart::default();
+        let find = |values: &[f32]| Feature::find(0, &mut values.to_vec(), values.len(), &parameters).unwrap();
+        assert_eq!(find(&[1.0; 100]), None);
+        assert_eq!(find(&[f32::NAN; 100]), None);
+        let mut few = [0.0; 100];
+        few[..19].fill(1.0);
+        assert_eq!(find(&few), None);
+        few[19] = 1.0;
+        assert!(find(&few).is_some());
+    }
 }

@@ -106,7 +106,7 @@ fn block_of_features(
             Some(sample) => sample.iter().map(|&row| values[row]).collect(),
         };
         if let Some(feature) = Feature::find(column, &mut sampled, rows.len(), parameters)? {
-            let bins = values.iter().map(|&value| feature.bin(value) as u16).collect();
+            let bins = feature.bins_of(&values);
             found.push((feature, bins));
         }
     }
