@@ -180,13 +180,11 @@ pub(crate) fn best(
     // From the last bin down, what is missing stays left; from the first bin up, it stays right.
     let start = Best { gain: node.least_gain, bin: 0, left: None };
     let down = sweep.run::<false>((1..feature.bins).rev(), start);
-    let (found, missing_left) = match missing {
-        None => (down, feature.missing_bin().is_none()),
-        Some(_) => {
-            let up = sweep.run::<true>(0..feature.bins - 1, down);
-            (up, up.gain == down.gain)
-        }
-    };
+    let (mut found, mut missing_left) = (down, feature.missing_bin().is_none());
+    if missing.is_some() {
+        found = sweep.run::<true>(0..feature.bins - 1, down);
+        missing_left = found.gain == down.gain;
+    }
     let left = found.left?;
     let gain = found.gain - node.least_gain;
     Some(Candidate { gain, feature: position, cut: Cut::AtMost(found.bin), missing_left, left, l2: 0.0 })
