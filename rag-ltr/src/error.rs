@@ -133,6 +133,9 @@ pub enum Error {
         /// The version that is read here.
         readable: u64,
     },
+    /// Threads that the system does not give.
+    #[error("{0}")]
+    Threads(String),
     /// Training data that nothing can be learnt from, or labels that are none.
     #[error("training: {0}")]
     Training(String),

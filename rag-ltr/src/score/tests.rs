@@ -9,6 +9,7 @@ use crate::matrix::Rows;
 use crate::model::{
     Arithmetic, Child, Condition, Ensemble, EnsembleParts, Leaf, LinearLeaf, Link, Missing, Split, Tree,
 };
+use crate::model::{Model, Ranker};
 use crate::random::SplitMix64;
 
 /// What random trees may have.
@@ -210,4 +211,17 @@ fn the_best_rows_are_those_of_a_full_ranking() {
     }
     let ensemble = Ensemble::checked(ensemble(&mut SplitMix64::new(1), 2, 3, PLAIN)).unwrap();
     assert!(ensemble.best(Rows::new(&[1.0, 2.0], 2).unwrap(), 1, f64::NAN).is_err());
+}
+
+#[test]
+fn threads_do_not_change_a_score() {
+    let mut random = SplitMix64::new(5);
+    let parts = ensemble(&mut random, 7, 20, Kind { categories: true, ..PLAIN });
+    let ranker = Ranker::new(Model::Trees(Ensemble::checked(parts).unwrap())).unwrap();
+    let values = rows(&mut random, 10_000, 7);
+    let rows = Rows::new(&values, 7).unwrap();
+    for threads in [0, 1, 2, 5] {
+        assert_eq!(bits(&ranker.score_with_threads(rows, threads).unwrap()), bits(&ranker.score(rows).unwrap()));
+    }
+    assert!(ranker.score_with_threads(Rows::new(&values, 8).unwrap(), 2).is_err());
 }

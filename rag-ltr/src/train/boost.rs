@@ -5,6 +5,7 @@ use std::ops::ControlFlow;
 use crate::error::{Error, Result};
 use crate::model::{Arithmetic, Ensemble, EnsembleParts, Link, Tree};
 use crate::random::SplitMix64;
+use crate::threads::Threads;
 use crate::train::dataset::Dataset;
 use crate::train::evaluate::Evaluator;
 use crate::train::gradients::Loss;
@@ -12,7 +13,6 @@ use crate::train::grow::{Grower, pick};
 use crate::train::histogram::Derivatives;
 use crate::train::parameters::{LambdaMart, Objective};
 use crate::train::table::Table;
-use crate::train::threads::Threads;
 
 /// What a training made.
 #[derive(Debug, Clone, PartialEq)]

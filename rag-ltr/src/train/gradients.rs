@@ -3,10 +3,10 @@
 use std::ops::Range;
 
 use crate::metrics::discount;
+use crate::threads::Threads;
 use crate::train::dataset::Dataset;
 use crate::train::histogram::Derivatives;
 use crate::train::parameters::{LambdaMart, Objective};
-use crate::train::threads::Threads;
 
 /// About how many rows are worked on at once.
 const BLOCK: usize = 1024;

@@ -4,12 +4,12 @@ use std::ops::Range;
 
 use crate::model::{Child, Condition, Leaf, Split, Tree};
 use crate::random::SplitMix64;
+use crate::threads::Threads;
 use crate::train::bins::Kind;
 use crate::train::histogram::{Derivatives, Sum, Units, complete, subtract};
 use crate::train::parameters::{GrowPolicy, LambdaMart};
 use crate::train::split::{Candidate, Cut, Node, Rules, best};
 use crate::train::table::{Shard, Table};
-use crate::train::threads::Threads;
 
 /// What grows trees, with the memory that they share.
 pub(crate) struct Grower<'a> {

@@ -23,7 +23,6 @@ mod parameters;
 mod split;
 mod standardise;
 mod table;
-mod threads;
 
 pub use boost::{Progress, Round, Trained, lambdamart};
 pub use coordinate::{CoordinateAscent, coordinate_ascent};

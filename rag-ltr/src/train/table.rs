@@ -4,11 +4,11 @@ use std::ops::Range;
 
 use crate::error::Result;
 use crate::random::SplitMix64;
+use crate::threads::Threads;
 use crate::train::bins::Feature;
 use crate::train::dataset::Dataset;
 use crate::train::histogram::Sum;
 use crate::train::parameters::LambdaMart;
-use crate::train::threads::Threads;
 
 /// About how many bins a shard has, or fewer: their sums stay in the fastest cache of a processor.
 const SHARD_BINS: usize = 4096;

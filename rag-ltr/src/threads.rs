@@ -4,7 +4,7 @@ use rayon::prelude::*;
 
 use crate::error::{Error, Result};
 
-/// The threads of one training: the caller's alone, or a pool that lives as long as the training. No other pool is
+/// The threads of one training or scoring: the caller's alone, or a pool that lives as long as it. No other pool is
 /// touched, so that nothing is left behind which a later fork would miss.
 pub(crate) struct Threads(Option<rayon::ThreadPool>);
 
@@ -16,8 +16,8 @@ impl Threads {
         if count == 1 {
             return Ok(Threads(None));
         }
-        let pool = rayon::ThreadPoolBuilder::new().num_threads(count).thread_name(|at| format!("rag-train-{at}"));
-        let refused = |cause| Error::Training(format!("{count} threads could not be started ({cause}); ask for fewer"));
+        let pool = rayon::ThreadPoolBuilder::new().num_threads(count).thread_name(|at| format!("rag-ltr-{at}"));
+        let refused = |cause| Error::Threads(format!("{count} threads could not be started ({cause}); ask for fewer"));
         pool.build().map(|pool| Threads(Some(pool))).map_err(refused)
     }
 
