@@ -53,6 +53,16 @@ fn cached_by(folder: &Path, cache: &Arc<Watched>, embedder: WordEmbedder) -> Eng
     builder.feature_cache(cache.clone()).open(folder).unwrap()
 }
 
+/// The features of all candidates, but for ranks: equal scores of a run rank by the order of indexing.
+fn told(engine: &Engine, request: &SearchRequest) -> String {
+    let mut rows = features_of(engine, request);
+    rows.sort_by(|a, b| a.0.cmp(&b.0));
+    for (_, row) in &mut rows {
+        row.retain(|name, _| !name.ends_with(".rank"));
+    }
+    format!("{rows:?}")
+}
+
 #[test]
 fn nothing_stale_is_served() {
     let folder = tempfile::tempdir().unwrap();
@@ -61,6 +71,7 @@ fn nothing_stale_is_served() {
     engine.upsert(&scope, documents()).unwrap();
     engine.commit().unwrap();
     let request = ask("snow road");
+    // What an engine without a cache says of the same documents.
     let fresh = |engine: &Engine, request: &SearchRequest| {
         let other = tempfile::tempdir().unwrap();
         let plain = with(other.path(), |config| {
@@ -72,19 +83,12 @@ fn nothing_stale_is_served() {
         plain.upsert(&scope, stored.collect()).unwrap();
         plain.commit().unwrap();
         assert_eq!(plain.stats(&scope).unwrap().feature_cache, CacheStats::default());
-        let mut rows = features_of(&plain, request);
-        rows.sort_by(|a, b| a.0.cmp(&b.0));
-        format!("{rows:?}")
-    };
-    let served = |engine: &Engine, request: &SearchRequest| {
-        let mut rows = features_of(engine, request);
-        rows.sort_by(|a, b| a.0.cmp(&b.0));
-        format!("{rows:?}")
+        told(&plain, request)
     };
     let mut stats = cache.cache.stats();
     let candidates = features_of(&engine, &request).len() as u64;
     assert_eq!(cache.since(&mut stats), (0, 2 * candidates), "a value of the question and one of the document each");
-    assert_eq!(served(&engine, &request), fresh(&engine, &request));
+    assert!(told(&engine, &request) == fresh(&engine, &request));
     assert_eq!(cache.since(&mut stats), (2 * candidates, 0));
 
     // Another question: what holds of the documents whatever is asked is there.
@@ -93,8 +97,8 @@ fn nothing_stale_is_served() {
 
     // Later, everything cached still holds, and freshness counts on.
     let later = request.clone().with_now(at("2024-06-11T00:00:00Z"));
-    assert_eq!(served(&engine, &later), fresh(&engine, &later));
-    assert_ne!(served(&engine, &later), served(&engine, &request));
+    assert!(told(&engine, &later) == fresh(&engine, &later));
+    assert!(told(&engine, &later) != told(&engine, &request));
     assert_eq!(cache.since(&mut stats), (6 * candidates, 0));
 
     // An update is another revision in another commit, where all statistics may have changed.
@@ -102,7 +106,7 @@ fn nothing_stale_is_served() {
     engine.upsert(&scope, vec![changed]).unwrap();
     engine.commit().unwrap();
     engine.compact().unwrap(); // statistics without what is deleted, as a fresh index has them
-    assert_eq!(served(&engine, &request), fresh(&engine, &request));
+    assert!(told(&engine, &request) == fresh(&engine, &request));
     let (hits, misses) = cache.since(&mut stats);
     assert!(hits + 1 >= candidates - 1 && misses > candidates, "facts of the others are kept: {hits} {misses}");
 
@@ -113,7 +117,7 @@ fn nothing_stale_is_served() {
     engine.upsert(&scope, documents()).unwrap();
     engine.commit().unwrap();
     cache.since(&mut stats);
-    served(&engine, &request);
+    told(&engine, &request);
     assert_eq!(cache.since(&mut stats).0, 0);
 }
 
