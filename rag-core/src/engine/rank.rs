@@ -204,7 +204,7 @@ impl Ranking {
         let blended = fuse(&runs, Method::default(), usize::MAX).map_err(fusion_error)?;
         let places = blended.into_iter().filter_map(|blend| {
             let row = *row_of.get(&blend.id)?;
-            let [fused, model] = blend.contributions[..].as_array::<2>()?;
+            let [fused, model] = &blend.contributions[..] else { return None };
             let learned = PlaceLearned {
                 row,
                 margin: margins[row],

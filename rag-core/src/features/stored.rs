@@ -42,13 +42,14 @@ impl Work<'_> {
         let (mut facts, mut missing) = (Vec::with_capacity(self.docs.len()), Vec::new());
         for (position, cached) in self.cached(&keys)?.into_iter().enumerate() {
             let cached = cached.and_then(|blob| Facts::from_bytes(payload(&blob), dates, values));
-            facts.push(match cached {
-                Some(cached) => cached,
-                None => {
+            let found = cached.map_or_else(
+                || {
                     missing.push(position);
-                    Facts::of(self.record(position)?, &extractor.config)
-                }
-            });
+                    Ok(Facts::of(self.record(position)?, &extractor.config))
+                },
+                Ok::<Facts, Error>,
+            );
+            facts.push(found?);
         }
         rows.count(missing.len(), facts.len());
         if !missing.is_empty() {

@@ -58,7 +58,7 @@ fn told(engine: &Engine, request: &SearchRequest) -> String {
     let mut rows = features_of(engine, request);
     rows.sort_by(|a, b| a.0.cmp(&b.0));
     for (_, row) in &mut rows {
-        row.retain(|name, _| !name.ends_with(".rank"));
+        row.retain(|name, _| !name.contains("rank"));
     }
     format!("{rows:?}")
 }

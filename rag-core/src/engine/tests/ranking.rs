@@ -181,6 +181,7 @@ impl Function {
     }
 }
 
+#[allow(clippy::panic)]
 impl FeatureFunction for Function {
     fn features(&self) -> &[Feature] {
         &self.features
