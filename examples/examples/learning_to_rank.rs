@@ -6,10 +6,11 @@ use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
+use rag_core::config::EngineConfig;
 use rag_core::engine::SearchRequest;
 use rag_core::ltr::model::{Model, Ranker};
 use rag_core::ltr::train::{Dataset, LambdaMart, lambdamart};
-use rag_core::{Document, Engine, EngineConfig, Scope};
+use rag_core::{Document, Engine, Scope};
 
 const TOPICS: [&str; 6] = ["bread", "soup", "bicycles", "glaciers", "violins", "tides"];
 
