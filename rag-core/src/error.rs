@@ -191,11 +191,13 @@ pub(crate) fn kind_of_io(error: &std::io::Error) -> ErrorKind {
     }
 }
 
-/// What is wrong with runs, judgments and models is wrong with the caller's input, but for models of other features.
+/// What is wrong with runs, judgments and models is wrong with the caller's input, but for models of other features and sound
+/// ones that cannot be scored here.
 impl From<rag_ltr::Error> for Error {
     fn from(error: rag_ltr::Error) -> Self {
         let kind = match &error {
             rag_ltr::Error::Schema { .. } => ErrorKind::SchemaMismatch,
+            rag_ltr::Error::Unsupported(_) => ErrorKind::Unsupported,
             _ => ErrorKind::InvalidArgument,
         };
         Error::new(kind, error.to_string()).with_source(error)

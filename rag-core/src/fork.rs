@@ -81,6 +81,17 @@ pub fn enter() -> Working {
     Working { is_outermost, _thread: PhantomData }
 }
 
+/// Begins the part of a call that runs on another thread than the call itself, such as a function of the caller's that the
+/// engine calls from its own threads. Never waits: who waits to fork waits for the call already.
+pub fn enter_part() -> Working {
+    let is_outermost = PLACE.get() == Place::Outside;
+    if is_outermost {
+        gate().inside += 1;
+        PLACE.set(Place::Inside);
+    }
+    Working { is_outermost, _thread: PhantomData }
+}
+
 impl Drop for Working {
     fn drop(&mut self) {
         if self.is_outermost {

@@ -17,6 +17,7 @@ pub(crate) mod format;
 pub(crate) mod lexical;
 #[cfg_attr(not(feature = "engine"), allow(dead_code))]
 pub(crate) mod pool;
+pub mod rankers;
 #[cfg(feature = "engine")]
 pub(crate) mod store;
 pub mod telemetry;

@@ -52,7 +52,7 @@ impl Engine {
         };
         let config = config.map(PathBuf::from);
         apart(env, move || {
-            let engine = rag_runtime::open(path.as_ref(), model.clone(), config.as_deref())?;
+            let engine = rag_runtime::open(path.as_ref(), model.clone(), config.as_deref(), Vec::new())?;
             Ok(Engine { inner: Handle::new(engine), path: path.clone() })
         })
     }

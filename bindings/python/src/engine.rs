@@ -59,7 +59,7 @@ impl Engine {
                 _ => return Err(invalid(py, "`model` is neither a path nor an Embedder")),
             },
         };
-        let inner = interruptible(py, &Cancel::never(), |_| rag_runtime::open(&path, model, config.as_deref()))?;
+        let inner = interruptible(py, &Cancel::never(), |_| rag_runtime::open(&path, model, config.as_deref(), Vec::new()))?;
         Ok(Engine { inner: Handle::new(inner), path })
     }
 

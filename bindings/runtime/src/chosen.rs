@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rag_core::embed::Embedder;
+use rag_core::features::FeatureFunction;
 use rag_core::{Engine, Result};
 
 use crate::Settings;
@@ -20,16 +21,25 @@ pub enum Model {
 }
 
 /// Opens or makes the data folder with the settings of the file `config` (or of the one that `RAG_CONFIG` names) and of
-/// the environment.
+/// the environment, and with features of the caller's own.
 ///
 /// # Errors
 /// As [`Settings::from_environment`] and [`Settings::open`].
-pub fn open(data: &Path, model: Model, config: Option<&Path>) -> Result<Engine> {
+pub fn open(
+    data: &Path,
+    model: Model,
+    config: Option<&Path>,
+    functions: Vec<Arc<dyn FeatureFunction>>,
+) -> Result<Engine> {
     let mut settings = Settings::from_environment(config)?;
-    match model {
-        Model::Loaded(embedder) => return Engine::builder().config(settings.engine).embedder(embedder).open(data),
-        Model::At(path) => settings.model.path = Some(path),
-        Model::Configured => {}
-    }
-    settings.open(data)
+    let builder = match model {
+        Model::Loaded(embedder) => Engine::builder().config(settings.engine.clone()).embedder(embedder),
+        Model::At(path) => {
+            settings.model.path = Some(path);
+            settings.builder()?
+        }
+        Model::Configured => settings.builder()?,
+    };
+    let builder = functions.into_iter().fold(builder, |builder, function| builder.feature_function(function));
+    settings.open_with(builder, data)
 }

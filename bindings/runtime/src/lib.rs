@@ -16,6 +16,8 @@
 mod batch;
 mod chosen;
 mod handle;
+pub mod logs;
+pub mod ltr;
 pub mod maps;
 mod overlay;
 #[cfg(feature = "hnsw")]
@@ -27,7 +29,7 @@ use std::sync::Arc;
 use rag_core::config::EngineConfig;
 use rag_core::embed::{Device, Embedder, ModelOptions, load_or_bundled};
 use rag_core::engine::EngineBuilder;
-use rag_core::{Engine, Error, Result};
+use rag_core::{Engine, Error, Result, rankers};
 use serde::Deserialize;
 
 pub use batch::Batch;
@@ -107,7 +109,7 @@ impl Settings {
                 };
                 toml::from_str::<Settings>(&text).map_err(named)?; // for its lines, which the merged table has no more
                 let mut table: toml::Table = toml::from_str(&text).map_err(named)?;
-                overlay::anchor_model_path(&mut table, path.parent().unwrap_or(Path::new("")));
+                overlay::anchor_paths(&mut table, path.parent().unwrap_or(Path::new("")));
                 table
             }
         };
@@ -138,11 +140,25 @@ impl Settings {
         Ok(Engine::builder().config(self.engine.clone()).embedder(self.embedder()?))
     }
 
-    /// Opens or makes the data folder with these settings.
+    /// Opens or makes the data folder with these settings, and takes the ranker of `engine.ltr.model` into use.
     ///
     /// # Errors
-    /// As [`Settings::embedder`] and [`EngineBuilder::open`].
+    /// As [`Settings::embedder`], [`EngineBuilder::open`], [`rankers::load`] and [`Engine::set_ranker`].
     pub fn open(&self, data: &Path) -> Result<Engine> {
-        self.builder()?.open(data)
+        self.open_with(self.builder()?, data)
+    }
+
+    /// As [`Settings::open`], with a builder of [`Settings::builder`] that was told more.
+    ///
+    /// # Errors
+    /// As [`Settings::open`].
+    pub fn open_with(&self, builder: EngineBuilder, data: &Path) -> Result<Engine> {
+        let ltr = &self.engine.ltr;
+        let ranker = ltr.model.as_deref().map(rankers::load).transpose()?;
+        let engine = builder.open(data)?;
+        if let Some(ranker) = ranker {
+            engine.set_ranker(Some(Arc::new(ranker)), ltr.weight)?;
+        }
+        Ok(engine)
     }
 }

@@ -68,10 +68,16 @@ fn parse(value: &str) -> Option<Value> {
     read.filter(|table| table.len() == 1).and_then(|mut table| table.remove("value"))
 }
 
-/// Makes the relative model path of a configuration file start at the folder of the file.
-pub(crate) fn anchor_model_path(table: &mut Table, folder: &std::path::Path) {
-    let path = table.get_mut("model").and_then(Value::as_table_mut).and_then(|model| model.get_mut("path"));
-    if let Some(Value::String(path)) = path {
-        *path = folder.join(&*path).to_string_lossy().into_owned();
+/// Makes the relative paths of a configuration file start at the folder of the file: of the model, and of the ranker.
+pub(crate) fn anchor_paths(table: &mut Table, folder: &std::path::Path) {
+    for setting in [&["model", "path"][..], &["engine", "ltr", "model"]] {
+        let [parts @ .., field] = setting else { continue };
+        let mut at = Some(&mut *table);
+        for part in parts {
+            at = at.and_then(|table| table.get_mut(*part)).and_then(Value::as_table_mut);
+        }
+        if let Some(Value::String(path)) = at.and_then(|table| table.get_mut(*field)) {
+            *path = folder.join(&*path).to_string_lossy().into_owned();
+        }
     }
 }

@@ -110,25 +110,36 @@ impl Disk {
         kind: FileKind,
         fill: impl FnOnce(&mut dyn Write) -> io::Result<()>,
     ) -> Result<u64> {
-        let folder = folder_of(path);
-        let attempt = || -> io::Result<u64> {
-            self.step()?;
-            let mut temporary = tempfile::Builder::new().prefix(".tmp-").tempfile_in(folder)?;
-            let mut out = Hashed { inner: BufWriter::new(temporary.as_file_mut()), hash: Xxh3::new(), length: 0 };
+        self.replace(path, |file| {
+            let mut out = Hashed { inner: BufWriter::new(file), hash: Xxh3::new(), length: 0 };
             out.inner.write_all(&[0; HEADER])?;
             fill(&mut out)?;
             let (checksum, length) = (out.hash.digest(), out.length);
             out.inner.seek(SeekFrom::Start(0))?;
             out.inner.write_all(&header(kind, length, checksum))?;
             out.inner.flush()?;
-            drop(out);
+            Ok(checksum)
+        })
+    }
+
+    /// As [`Disk::write_atomic`], for a file of bytes that say themselves what they are.
+    pub(crate) fn write_bytes(&self, path: &Path, bytes: &[u8]) -> Result<()> {
+        self.replace(path, |file| file.write_all(bytes))
+    }
+
+    fn replace<T>(&self, path: &Path, fill: impl FnOnce(&mut std::fs::File) -> io::Result<T>) -> Result<T> {
+        let folder = folder_of(path);
+        let attempt = || -> io::Result<T> {
+            self.step()?;
+            let mut temporary = tempfile::Builder::new().prefix(".tmp-").tempfile_in(folder)?;
+            let filled = fill(temporary.as_file_mut())?;
             self.step()?;
             temporary.as_file().sync_all()?;
             self.step()?;
             temporary.persist(path).map_err(|error| error.error)?;
             self.step()?;
             sync_folder(folder)?;
-            Ok(checksum)
+            Ok(filled)
         };
         attempt().map_err(|error| Error::io("write", path, error))
     }

@@ -39,7 +39,7 @@ impl State {
 
     fn of_engine(&mut self, method: &str, with: &Json) -> Result<Json> {
         if method == "open" {
-            self.engine = Some(rag_runtime::open(&self.folder.path().join("data"), Model::Configured, None)?);
+            self.engine = Some(rag_runtime::open(&self.folder.path().join("data"), Model::Configured, None, Vec::new())?);
             return Ok(Json::Null);
         }
         if method == "close" {
