@@ -5,6 +5,7 @@ use pyo3::types::{PyDict, PyList, PyTuple};
 use rag_core::engine;
 
 use crate::convert;
+use crate::explanation::{self, Explanation};
 use crate::value::value_class;
 
 value_class! {
@@ -16,70 +17,6 @@ value_class! {
         start: usize,
         /// Where it ends, exclusive.
         end: usize,
-    }
-}
-
-value_class! {
-    /// What one retriever thought of a document.
-    RunExplanation {
-        /// "dense" or "lexical".
-        run: String,
-        /// 1-based rank of the document in the run; None: not among its candidates.
-        rank: Option<usize>,
-        /// Score of its best chunk there.
-        score: Option<f32>,
-        /// The score after normalisation, or 1 / (60 + rank).
-        normalized: Option<f32>,
-        /// Weight of the run.
-        weight: f32,
-        /// What the run adds to the final score.
-        contribution: f32,
-    }
-}
-
-/// How a score came about. The contributions add up to it.
-#[pyclass(frozen, get_all, module = "rag_core")]
-#[derive(Debug)]
-pub(crate) struct Explanation {
-    /// The score that is explained.
-    score: f32,
-    /// How the runs were combined, such as "convex(min_max)" or "rrf(60)"; the name of the only run.
-    fusion: String,
-    /// One RunExplanation for each run that was asked, in run order.
-    runs: Py<PyTuple>,
-}
-
-#[pymethods]
-impl Explanation {
-    #[new]
-    fn new(score: f32, fusion: String, runs: Bound<'_, PyTuple>) -> Self {
-        Explanation { score, fusion, runs: runs.unbind() }
-    }
-
-    /// As a dictionary.
-    #[pyo3(signature = () -> "dict[str, object]")]
-    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        let dictionary = PyDict::new(py);
-        dictionary.set_item("score", self.score)?;
-        dictionary.set_item("fusion", &self.fusion)?;
-        let runs = self.runs.bind(py).iter().map(|run| run.call_method0("to_dict")).collect::<PyResult<Vec<_>>>()?;
-        dictionary.set_item("runs", runs)?;
-        Ok(dictionary)
-    }
-
-    fn __eq__(&self, py: Python<'_>, other: &Bound<'_, PyAny>) -> PyResult<bool> {
-        let Ok(other) = other.cast::<Explanation>() else { return Ok(false) };
-        let other = other.get();
-        Ok(self.score == other.score && self.fusion == other.fusion && self.runs.bind(py).eq(other.runs.bind(py))?)
-    }
-
-    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
-        Ok(format!("Explanation(score={}, fusion={:?}, runs={})", self.score, self.fusion, self.runs.bind(py).repr()?))
-    }
-
-    #[pyo3(signature = () -> "tuple[object, ...]")]
-    fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
-        (py.get_type::<Explanation>(), (self.score, &self.fusion, self.runs.bind(py))).into_pyobject(py)
     }
 }
 
@@ -262,15 +199,6 @@ pub(crate) fn hit(py: Python<'_>, hit: engine::Hit) -> PyResult<Hit> {
         text: passage.text,
         chunk: Py::new(py, chunk)?,
         metadata: convert::metadata(py, &hit.metadata)?.unbind(),
-        explain: hit.explanation.map(|explained| explanation(py, explained)).transpose()?,
+        explain: hit.explanation.map(|explained| explanation::explanation(py, explained)).transpose()?,
     })
-}
-
-fn explanation(py: Python<'_>, explained: engine::Explanation) -> PyResult<Py<Explanation>> {
-    let runs = explained.runs.into_iter().map(|run| {
-        let engine::RunExplanation { rank, score, normalized, weight, contribution, .. } = run;
-        Py::new(py, RunExplanation { run: run.run.to_owned(), rank, score, normalized, weight, contribution })
-    });
-    let runs = PyTuple::new(py, runs.collect::<PyResult<Vec<_>>>()?)?.unbind();
-    Py::new(py, Explanation { score: explained.score, fusion: explained.fusion, runs })
 }

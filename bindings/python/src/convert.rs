@@ -60,16 +60,27 @@ pub(crate) fn scope(py: Python<'_>, tenant: Option<&str>) -> PyResult<Scope> {
 
 /// A filter from the dictionary of its JSON form; dates may be objects of `datetime`.
 pub(crate) fn filter(py: Python<'_>, filter: &Bound<'_, PyAny>) -> PyResult<Filter> {
-    let json = if let Ok(text) = filter.cast::<PyString>() {
-        text.to_cow()?.into_owned()
-    } else {
-        let arguments = PyDict::new(py);
-        arguments.set_item("default", py.import("rag_core._documents")?.getattr("as_json")?)?;
-        let json = py.import("json")?.call_method("dumps", (filter,), Some(&arguments));
-        let wrong = |error: PyErr| invalid(py, format!("`filter` cannot be written as JSON: {}", error.value(py)));
-        json.map_err(wrong)?.extract()?
+    let json = match filter.cast::<PyString>() {
+        Ok(text) => text.to_cow()?.into_owned(),
+        Err(_) => json(filter, "filter", true)?,
     };
     Filter::parse(&json).map_err(|error| raise(py, &error))
+}
+
+/// A value as JSON; `infinite`: whether numbers that JSON has no words for are written as Python does.
+pub(crate) fn json(value: &Bound<'_, PyAny>, name: &str, infinite: bool) -> PyResult<String> {
+    let py = value.py();
+    let arguments = PyDict::new(py);
+    arguments.set_item("default", py.import("rag_core._documents")?.getattr("as_json")?)?;
+    arguments.set_item("allow_nan", infinite)?;
+    let json = py.import("json")?.call_method("dumps", (value,), Some(&arguments));
+    let wrong = |error: PyErr| invalid(py, format!("`{name}` cannot be written as JSON: {}", error.value(py)));
+    json.map_err(wrong)?.extract()
+}
+
+/// The value of some JSON.
+pub(crate) fn from_json<'py>(py: Python<'py>, json: &str) -> PyResult<Bound<'py, PyAny>> {
+    py.import("json")?.call_method1("loads", (json,))
 }
 
 /// A document from a dictionary, or from an object with attributes of these names, such as a dataclass.

@@ -1,6 +1,7 @@
 //! The engine.
 
 use std::path::PathBuf;
+use std::time::SystemTime;
 
 use pyo3::prelude::*;
 use pyo3::types::{PyAny, PyDict, PyList, PyTuple, PyType};
@@ -13,6 +14,8 @@ use crate::call::{deadline, interruptible, released, turn};
 use crate::convert;
 use crate::embedder::Embedder;
 use crate::errors::{invalid, raise};
+use crate::features::{self, FeatureLog, FeatureSchema};
+use crate::ranker::Ranker;
 use crate::reports::{Stats, UpsertReport, VerifyReport};
 
 /// Documents between two turns of other threads.
@@ -38,18 +41,22 @@ impl Engine {
     ///         or static model file, or an Embedder.
     ///     config: A TOML file with settings; the variable RAG_CONFIG may name one as well, and variables such as
     ///         RAG__ENGINE__FUSION__DEPTH win over both.
+    ///     feature_functions: Features of your own by their names, for rankers and logs: each function is called with the text
+    ///         of a question and a list of candidates (dictionaries with id, title, text and metadata), from any thread, and
+    ///         gives one number or None for each of them.
     ///
     /// Raises:
     ///     Conflict: Another process has the folder.
     ///     ModelMismatch: Its vectors are of another model.
     ///     Corruption: The store is damaged or lost.
     #[staticmethod]
-    #[pyo3(signature = (path: "str | os.PathLike[str]", model: "str | os.PathLike[str] | Embedder | None" = None, *, config: "str | os.PathLike[str] | None" = None) -> "Engine")]
+    #[pyo3(signature = (path: "str | os.PathLike[str]", model: "str | os.PathLike[str] | Embedder | None" = None, *, config: "str | os.PathLike[str] | None" = None, feature_functions: "collections.abc.Mapping[str, collections.abc.Callable[[str, list[dict[str, typing.Any]]], collections.abc.Iterable[float | None]]] | None" = None) -> "Engine")]
     fn open(
         py: Python<'_>,
         path: PathBuf,
         model: Option<&Bound<'_, PyAny>>,
         config: Option<PathBuf>,
+        feature_functions: Option<&Bound<'_, PyAny>>,
     ) -> PyResult<Engine> {
         let model = match model {
             None => Model::Configured,
@@ -59,7 +66,9 @@ impl Engine {
                 _ => return Err(invalid(py, "`model` is neither a path nor an Embedder")),
             },
         };
-        let inner = interruptible(py, &Cancel::never(), |_| rag_runtime::open(&path, model, config.as_deref(), Vec::new()))?;
+        let functions = feature_functions.map(features::functions).transpose()?.unwrap_or_default();
+        let open = |_: &Cancel| rag_runtime::open(&path, model, config.as_deref(), functions);
+        let inner = interruptible(py, &Cancel::never(), open)?;
         Ok(Engine { inner: Handle::new(inner), path })
     }
 
@@ -242,6 +251,90 @@ impl Engine {
         let request = request(py, text, k, filter, retrievers, true, vector, syntax, &cancel)?;
         let found = released(py, || engine.explain(&scope, &request, id))?;
         found.map(|hit| answer::hit(py, hit)).transpose()
+    }
+
+    /// Takes a ranker into use for all searches from now on, or none. The score of a hit then is (1 − weight) · fused + weight ·
+    /// model, both scaled to the candidates of the search. When the ranker fails or has no time, the answer is the fused one
+    /// and says so in `degraded`.
+    ///
+    /// Args:
+    ///     ranker: None for the fused order.
+    ///     weight: 0 to 1; None for `ltr.weight` of the configuration, which is 1.
+    ///
+    /// Raises:
+    ///     SchemaMismatch: The model reads features that this engine does not have.
+    #[pyo3(signature = (ranker: "Ranker | None", weight: "float | None" = None) -> "None")]
+    fn set_ranker(&self, py: Python<'_>, ranker: Option<Bound<'_, Ranker>>, weight: Option<f32>) -> PyResult<()> {
+        let engine = self.inner(py)?;
+        let weight = weight.unwrap_or(engine.config().ltr.weight);
+        let ranker = ranker.map(|ranker| ranker.get().inner.clone());
+        released(py, || engine.set_ranker(ranker, weight))
+    }
+
+    /// The ranker in use; None without one.
+    #[getter]
+    #[pyo3(signature = () -> "Ranker | None")]
+    fn ranker(&self, py: Python<'_>) -> PyResult<Option<Ranker>> {
+        Ok(self.inner(py)?.ranker().map(|inner| Ranker { inner }))
+    }
+
+    /// The features that rankers read and `log_features` writes, as `engine.features` of the configuration declares them.
+    fn feature_schema(&self, py: Python<'_>) -> PyResult<FeatureSchema> {
+        Ok(FeatureSchema { inner: self.inner(py)?.feature_schema().clone() })
+    }
+
+    /// The features of the best candidates of each question, as a ranker sees them: `ltr.depth` of the configuration (100), or k
+    /// where that is more.
+    ///
+    /// Args:
+    ///     queries: {id: text}, or pairs of both; the other arguments are those of `search` and the same for all.
+    ///     now: When the questions were asked, for features that count ages; None for now.
+    ///
+    /// Raises:
+    ///     InvalidArgument: Names the question, or the feature function that raised something.
+    #[pyo3(signature = (queries: "collections.abc.Mapping[str, str] | collections.abc.Iterable[tuple[str, str]]", k: "int" = 10, *, filter: "collections.abc.Mapping[str, object] | str | None" = None, retrievers: "collections.abc.Sequence[str] | None" = None, tenant: "str | None" = None, syntax: "bool" = false, now: "datetime.datetime | None" = None, timeout: "float | None" = None) -> "FeatureLog")]
+    #[allow(clippy::too_many_arguments, reason = "keyword arguments")]
+    fn log_features(
+        &self,
+        py: Python<'_>,
+        queries: &Bound<'_, PyAny>,
+        k: i128,
+        filter: Option<&Bound<'_, PyAny>>,
+        retrievers: Option<&Bound<'_, PyAny>>,
+        tenant: Option<&str>,
+        syntax: bool,
+        now: Option<SystemTime>,
+        timeout: Option<f64>,
+    ) -> PyResult<FeatureLog> {
+        let engine = self.inner(py)?;
+        let scope = convert::scope(py, tenant)?;
+        let queries = features::questions(queries)?;
+        let cancel = deadline(py, timeout)?;
+        let mut one = request(py, "", k, filter, retrievers, false, None, syntax, &cancel)?;
+        one.now = now;
+        let logged = interruptible(py, &cancel, move |cancel| {
+            let requests = queries.iter().map(|(id, text)| {
+                let mut request = one.clone().with_cancel(cancel.clone());
+                request.text.clone_from(text);
+                (id.as_str(), request)
+            });
+            engine.log_features(&scope, &requests.collect::<Vec<_>>())
+        })?;
+        Ok(FeatureLog::from(logged))
+    }
+
+    /// Takes the click-through history of a tenant, in the place of the one before: the features of `features.clicks`. It is
+    /// kept in memory.
+    ///
+    /// Args:
+    ///     rows: {id: (impressions, clicks)}, or triples of these.
+    ///     tenant: Whose documents; None for "default".
+    #[pyo3(signature = (rows: "collections.abc.Mapping[str, tuple[int, int]] | collections.abc.Iterable[tuple[str, int, int]]", *, tenant: "str | None" = None) -> "None")]
+    fn set_click_history(&self, py: Python<'_>, rows: &Bound<'_, PyAny>, tenant: Option<&str>) -> PyResult<()> {
+        let engine = self.inner(py)?;
+        let scope = convert::scope(py, tenant)?;
+        let rows = features::clicks(rows)?;
+        released(py, || engine.set_click_history(&scope, &rows))
     }
 
     /// A stored document as a dictionary with the keys id, title, text and metadata; None when there is none of that id.

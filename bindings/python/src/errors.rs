@@ -1,5 +1,6 @@
 //! Errors of the engine as exceptions of Python. The classes stand in `rag_core/errors.py`, one for each kind.
 
+use pyo3::exceptions::PyException;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use rag_core::{Error, ErrorKind};
@@ -26,8 +27,13 @@ fn class_name(kind: ErrorKind) -> &'static str {
     }
 }
 
-/// The exception of an error: class by kind, message, and the named facts as `context`.
+/// The exception of an error: class by kind, message, and the named facts as `context`. What a function of the caller's
+/// raised is its cause; what ends a program, such as Ctrl-C, is raised as it is.
 pub(crate) fn raise(py: Python<'_>, error: &Error) -> PyErr {
+    let source = std::error::Error::source(error).and_then(|source| source.downcast_ref::<PyErr>());
+    if let Some(source) = source.filter(|source| !source.is_instance_of::<PyException>(py)) {
+        return source.clone_ref(py);
+    }
     let build = || {
         let class = py.import("rag_core.errors")?.getattr(class_name(error.kind()))?;
         let context = PyDict::new(py);
@@ -36,7 +42,11 @@ pub(crate) fn raise(py: Python<'_>, error: &Error) -> PyErr {
         }
         class.call1((error.to_string(), context))
     };
-    build().map_or_else(|failure| failure, PyErr::from_value)
+    let raised = build().map_or_else(|failure| failure, PyErr::from_value);
+    if let Some(source) = source {
+        raised.set_cause(py, Some(source.clone_ref(py)));
+    }
+    raised
 }
 
 /// [`Error::invalid`] as an exception.

@@ -48,7 +48,11 @@ pub(crate) fn evaluate<'py>(
     Ok(answer)
 }
 
-fn by_query<'py, T: for<'a> FromPyObject<'a, 'py>>(queries: &Bound<'py, PyAny>, name: &str) -> PyResult<ByQuery<T>> {
+/// Numbers by query and document.
+pub(crate) fn by_query<'py, T: for<'a> FromPyObject<'a, 'py>>(
+    queries: &Bound<'py, PyAny>,
+    name: &str,
+) -> PyResult<ByQuery<T>> {
     let py = queries.py();
     let wanted =
         || invalid(py, format!("`{name}` is no dictionary of dictionaries; give {{query: {{document: number}}}}"));

@@ -4,13 +4,17 @@
 #![allow(clippy::needless_pass_by_value, clippy::wrong_self_convention, reason = "arguments as PyO3 extracts them")]
 
 mod answer;
+mod arrays;
 mod call;
 mod convert;
 mod embedder;
 mod engine;
 mod errors;
 mod evaluation;
+mod explanation;
+mod features;
 mod fusion;
+mod ranker;
 mod reports;
 mod value;
 mod vectors;
@@ -21,7 +25,7 @@ use pyo3::pymodule;
 #[pymodule]
 mod _rag_core {
     #[pymodule_export]
-    use crate::answer::{Answer, Chunk, Explanation, Hit, RunExplanation};
+    use crate::answer::{Answer, Chunk, Hit};
     #[pymodule_export]
     use crate::call::{after_fork, before_fork};
     #[pymodule_export]
@@ -33,7 +37,13 @@ mod _rag_core {
     #[pymodule_export]
     use crate::evaluation::evaluate;
     #[pymodule_export]
+    use crate::explanation::{Explanation, FeatureExplanation, LtrExplanation, RunExplanation};
+    #[pymodule_export]
+    use crate::features::{FeatureLog, FeatureSchema};
+    #[pymodule_export]
     use crate::fusion::fuse;
+    #[pymodule_export]
+    use crate::ranker::Ranker;
     #[pymodule_export]
     use crate::reports::{Stats, UpsertReport, VerifyReport};
     #[pymodule_export]

@@ -75,6 +75,12 @@ value_class! {
         bytes_lexical: u64,
         /// Bytes on disk: sealed vectors.
         bytes_vectors: u64,
+        /// Values asked of the cache of features that were there, since the engine was opened.
+        feature_cache_hits: u64,
+        /// Those that were not.
+        feature_cache_misses: u64,
+        /// Bytes of the cache.
+        feature_cache_bytes: u64,
     }
 }
 
@@ -93,6 +99,9 @@ impl From<engine::Stats> for Stats {
             bytes_store: stats.bytes.store,
             bytes_lexical: stats.bytes.lexical,
             bytes_vectors: stats.bytes.vectors,
+            feature_cache_hits: stats.feature_cache.hits,
+            feature_cache_misses: stats.feature_cache.misses,
+            feature_cache_bytes: stats.feature_cache.bytes,
         }
     }
 }

@@ -9,7 +9,7 @@ use rag_core::ltr::train::{
     CoordinateAscent, Dataset, LambdaMart, Linear, LinearObjective, Objective, Progress, Round, coordinate_ascent,
     importance as of_trees, lambdamart, linear,
 };
-use rag_core::ltr::{Ranker, Rows};
+use rag_core::ltr::Ranker;
 use rag_core::{Cancel, Error, ErrorKind, Result};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -39,26 +39,17 @@ pub struct Step {
     pub metrics: BTreeMap<String, f64>,
 }
 
-/// Rows to learn from. A query without rows teaches nothing and is passed over.
-///
-/// # Errors
-/// `InvalidArgument` for values that do not fill the rows.
-pub fn rows<'a>(values: &'a [f32], columns: usize, labels: &'a [f32], groups: &'a mut Vec<usize>) -> Result<Dataset<'a>> {
-    groups.retain(|&size| size > 0);
-    Ok(Dataset::new(Rows::new(values, columns)?, labels, groups))
-}
-
 /// Trains trees ([`lambdamart`]); `objective` is `lambdarank` (the default), `regression` or `binary`, all parameters those of
-/// [`LambdaMart`]. `progress` is called on this thread after each tree and may end the training with the trees that there
-/// are.
+/// [`LambdaMart`]. Queries without rows are passed over. `progress` is called on this thread after each tree and may end the
+/// training with the trees that there are.
 ///
 /// ```
 /// use std::ops::ControlFlow;
 /// use rag_core::Cancel;
-/// use rag_runtime::ltr::{Options, rows, train};
+/// use rag_core::ltr::{Rows, train::Dataset};
+/// use rag_runtime::ltr::{Options, train};
 /// let (values, labels): (Vec<f32>, Vec<f32>) = (0..100).map(|at| ((at % 5) as f32, (at % 5) as f32)).unzip();
-/// let mut groups = vec![5; 20];
-/// let data = rows(&values, 1, &labels, &mut groups)?;
+/// let data = Dataset::new(Rows::new(&values, 1)?, &labels, &[5; 20]);
 /// let options = Options { parameters: r#"{"num_trees": 5, "min_data_in_leaf": 1}"#, ..Options::default() };
 /// let ranker = train(&data, None, &options, &Cancel::never(), &mut |_| ControlFlow::Continue(()))?;
 /// assert_eq!(ranker.training().unwrap().curves["train ndcg@10"], [1.0; 5]);
@@ -86,7 +77,9 @@ pub fn train(
         parameters.categorical_feature = columns.map(|(column, _)| column).collect();
     }
     let names = names(options, data.rows.columns())?;
-    let data = Dataset { names: &names, ..*data };
+    let (groups, valid_groups) = (filled(data), validation.map(filled).unwrap_or_default());
+    let data = Dataset { names: &names, groups: &groups, ..*data };
+    let validation = validation.map(|validation| Dataset { groups: &valid_groups, ..*validation });
     let mut curves = BTreeMap::<String, Vec<f64>>::new();
     let mut step = |progressed: Progress<'_>| {
         let metrics = metrics(progressed.round, &parameters);
@@ -98,7 +91,7 @@ pub fn train(
         }
         progress(Step { iteration: progressed.iteration, num_trees: progressed.num_trees, metrics })
     };
-    let trained = lambdamart(&data, validation, &parameters, &mut step)?;
+    let trained = lambdamart(&data, validation.as_ref(), &parameters, &mut step)?;
     cancel.check()?;
     let best = trained.best_iteration.checked_sub(1).and_then(|best| trained.curve.get(best));
     let metrics = best.map(|round| metrics(round, &parameters)).unwrap_or_default();
@@ -115,7 +108,8 @@ pub fn train_linear(data: &Dataset<'_>, options: &Options<'_>) -> Result<Ranker>
     let mut given = parameters(options.parameters)?;
     let objective = given.remove("objective").unwrap_or_else(|| "regression".into());
     let names = names(options, data.rows.columns())?;
-    let data = Dataset { names: &names, ..*data };
+    let groups = filled(data);
+    let data = Dataset { names: &names, groups: &groups, ..*data };
     if objective == "ndcg" {
         let parameters: CoordinateAscent = read(given)?;
         let model = coordinate_ascent(&data, &parameters)?;
@@ -125,6 +119,11 @@ pub fn train_linear(data: &Dataset<'_>, options: &Options<'_>) -> Result<Ranker>
         .map_err(|_| Error::invalid(format!("`objective` is {objective}; give {OBJECTIVES}")))?;
     let parameters = Linear { objective, ..read(given)? };
     finish(Model::Linear(linear(&data, &parameters)?), &parameters, BTreeMap::new(), BTreeMap::new(), options)
+}
+
+/// The groups that have rows.
+fn filled(data: &Dataset<'_>) -> Vec<usize> {
+    data.groups.iter().copied().filter(|&size| size > 0).collect()
 }
 
 fn finish(
@@ -265,6 +264,7 @@ pub fn kind_name(kind: FeatureKind) -> &'static str {
 mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
+    use rag_core::ltr::Rows;
 
     fn data() -> (Vec<f32>, Vec<f32>, Vec<usize>) {
         let values = (0..200).flat_map(|at| [(at * 7 % 5) as f32, (at % 3) as f32]).collect();
@@ -272,8 +272,8 @@ mod tests {
     }
 
     fn trained(parameters: &str, schema: Option<&FeatureSchema>) -> Result<Ranker> {
-        let (values, labels, mut groups) = data();
-        let data = rows(&values, 2, &labels, &mut groups)?;
+        let (values, labels, groups) = data();
+        let data = Dataset::new(Rows::new(&values, 2)?, &labels, &groups);
         let options = Options { parameters, names: None, schema };
         train(&data, Some(&data), &options, &Cancel::never(), &mut |_| ControlFlow::Continue(()))
     }
@@ -310,8 +310,8 @@ mod tests {
         assert!(message(r#"{"objective": "rank"}"#).contains("`lambdarank`"));
         assert!(message(r#"{"learning_rate": 0}"#).contains("`learning_rate`"));
         assert!(message("[]").contains("JSON object"));
-        let (values, labels, mut groups) = data();
-        let data = rows(&values, 2, &labels, &mut groups).unwrap();
+        let (values, labels, groups) = data();
+        let data = Dataset::new(Rows::new(&values, 2).unwrap(), &labels, &groups);
         let linear = |parameters| train_linear(&data, &Options { parameters, ..Options::default() });
         assert!(linear(r#"{"objective": "trees"}"#).unwrap_err().to_string().contains("\"ndcg\""));
         assert!(linear(r#"{"objective": "ndcg", "l2": 1.0}"#).unwrap_err().to_string().contains("`l2`"));
@@ -321,8 +321,8 @@ mod tests {
 
     #[test]
     fn a_cancelled_training_ends_as_such() {
-        let (values, labels, mut groups) = data();
-        let data = rows(&values, 2, &labels, &mut groups).unwrap();
+        let (values, labels, groups) = data();
+        let data = Dataset::new(Rows::new(&values, 2).unwrap(), &labels, &groups);
         let cancel = Cancel::never();
         let mut trees = 0;
         let error = train(&data, None, &Options::default(), &cancel, &mut |_| {

@@ -45,6 +45,11 @@ impl Explained {
         &self.contributions
     }
 
+    /// The same, to keep.
+    pub fn into_contributions(self) -> Vec<f64> {
+        self.contributions
+    }
+
     /// What the model answers when no feature is known: the mean of its training rows for trees, the bias of a linear
     /// model.
     pub fn expected(&self) -> f64 {

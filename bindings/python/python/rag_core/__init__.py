@@ -1,4 +1,4 @@
-"""Embeddable retrieval engine: embedding, dense and lexical retrieval, fusion and evaluation in your own process.
+"""Embeddable retrieval engine: embedding, dense and lexical retrieval, fusion, learning to rank and evaluation in your own process.
 
 >>> import rag_core as rag
 >>> engine = rag.Engine.open("data")                      # doctest: +SKIP
@@ -17,7 +17,12 @@ from rag_core._rag_core import (
     Embedder,
     Engine,
     Explanation,
+    FeatureExplanation,
+    FeatureLog,
+    FeatureSchema,
     Hit,
+    LtrExplanation,
+    Ranker,
     RunExplanation,
     Stats,
     UpsertReport,
@@ -35,7 +40,12 @@ __all__ = [
     "Embedder",
     "Engine",
     "Explanation",
+    "FeatureExplanation",
+    "FeatureLog",
+    "FeatureSchema",
     "Hit",
+    "LtrExplanation",
+    "Ranker",
     "RunExplanation",
     "Stats",
     "UpsertReport",

@@ -50,3 +50,41 @@ def rows(values: Any, name: str, dim: int, *, may_be_one: bool = False) -> npt.N
     elif given.shape[1] != dim:
         raise InvalidArgument(f"`{name}` has rows of {given.shape[1]} values; the index has dimension {dim}")
     return np.require(given, dtype=np.float32, requirements=["C", "A"])
+
+
+def table(values: Any, name: str) -> npt.NDArray[np.float32]:
+    """Of shape (n, d); float32, without a copy where it is that already. ``None`` and NA are NaN."""
+    given = _floats(values, name, "give an array of shape (n, d)")
+    if given.ndim != 2:
+        raise InvalidArgument(f"`{name}` has {given.ndim} dimensions; give an array of shape (n, d)")
+    return given
+
+
+def numbers(values: Any, name: str) -> npt.NDArray[np.float32]:
+    """One-dimensional, float32, without a copy where it is that already."""
+    given = _floats(values, name, "give one number a row")
+    if given.ndim != 1:
+        raise InvalidArgument(f"`{name}` has {given.ndim} dimensions; give one number a row")
+    return given
+
+
+def counts(values: Any, name: str) -> list[int]:
+    """Whole numbers from 0 on."""
+    given = np.asarray(values)
+    if given.ndim != 1 or (given.size and given.dtype.kind not in "ui") or (given.size and given.min() < 0):
+        raise InvalidArgument(f"`{name}` is no array of counts; give whole numbers of at least 0")
+    made: list[int] = given.tolist()
+    return made
+
+
+def _floats(values: Any, name: str, wanted: str) -> npt.NDArray[np.float32]:
+    try:
+        if type(values).__module__.partition(".")[0] == "pandas":
+            values = values.to_numpy(dtype=np.float32, na_value=np.nan)
+        given = np.asarray(values)
+        if given.dtype.kind in "fiubO":
+            with np.errstate(over="ignore"):
+                return np.require(given, dtype=np.float32, requirements=["C", "A"])
+    except (TypeError, ValueError) as error:
+        raise InvalidArgument(f"`{name}` is no array of numbers; {wanted}") from error
+    raise InvalidArgument(f"`{name}` is an array of {given.dtype}, not of numbers; {wanted}")
