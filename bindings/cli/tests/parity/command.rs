@@ -62,6 +62,9 @@ fn hit(hit: &mut Json) {
     let mut passage = hit.remove("passage").unwrap();
     hit.insert("text".to_owned(), passage.as_object_mut().unwrap().remove("text").unwrap());
     hit.insert("chunk".to_owned(), passage);
-    let explanation = hit.remove("explanation").unwrap();
+    let mut explanation = hit.remove("explanation").unwrap();
+    if let Some(explanation) = explanation.as_object_mut() {
+        explanation.entry("ltr").or_insert(Json::Null);
+    }
     hit.insert("explain".to_owned(), explanation);
 }

@@ -11,10 +11,12 @@ use rag_core::{Cancel, Document, Engine, Error, Filter, Metadata, Result, Scope,
 use rag_runtime::{Model, maps, vectors};
 use serde_json::{Map, Value as Json, json};
 
+use super::ltr::{self, Learning};
 use super::{Outcome, outcome};
 
 pub(super) fn run(steps: &[Json]) -> Vec<Outcome> {
-    let mut state = State { folder: tempfile::tempdir().unwrap(), engine: None, embedder: None, index: None };
+    let folder = tempfile::tempdir().unwrap();
+    let mut state = State { folder, engine: None, embedder: None, index: None, learning: Learning::default() };
     steps.iter().map(|step| outcome(step, state.call(step["call"].as_str().unwrap(), &step["with"]))).collect()
 }
 
@@ -24,6 +26,7 @@ struct State {
     engine: Option<Engine>,
     embedder: Option<Arc<dyn Embedder>>,
     index: Option<KeyedIndex>,
+    learning: Learning,
 }
 
 impl State {
@@ -33,13 +36,26 @@ impl State {
             "Engine" => self.of_engine(method, with),
             "Embedder" => self.of_embedder(method, with),
             "VectorIndex" => self.of_index(method, with),
+            "FeatureSchema" => self.learning.of_schema(method, with),
+            "FeatureLog" => self.learning.of_log(self.folder.path(), method, with),
+            "Ranker" => {
+                let made = self.learning.of_ranker(self.folder.path(), method, with);
+                made.map_err(|error| without(&self.folder, &error))
+            }
             _ => of_runs(method, with),
         }
     }
 
     fn of_engine(&mut self, method: &str, with: &Json) -> Result<Json> {
         if method == "open" {
-            self.engine = Some(rag_runtime::open(&self.folder.path().join("data"), Model::Configured, None, Vec::new())?);
+            let config = with["config"].as_str().map(|text| {
+                let path = self.folder.path().join("config.toml");
+                std::fs::write(&path, text).unwrap();
+                path
+            });
+            let (data, functions) = (self.folder.path().join("data"), ltr::functions(&with["functions"]));
+            let opened = rag_runtime::open(&data, Model::Configured, config.as_deref(), functions);
+            self.engine = Some(opened.map_err(|error| without(&self.folder, &error))?);
             return Ok(Json::Null);
         }
         if method == "close" {
@@ -48,6 +64,9 @@ impl State {
         }
         let engine = self.engine.as_ref().unwrap();
         let scope = with["tenant"].as_str().map_or(Ok(Scope::default()), Scope::tenant)?;
+        if let Some(done) = self.learning.of_engine(engine, &scope, method, with, request) {
+            return done;
+        }
         Ok(match method {
             "upsert" => {
                 let report = engine.upsert(&scope, documents(&with["documents"]))?;
@@ -290,7 +309,10 @@ fn hit(hit: &Hit) -> Json {
                 "weight": float(run.weight), "contribution": float(run.contribution),
             })
         });
-        json!({"score": float(explanation.score), "fusion": explanation.fusion, "runs": runs.collect::<Vec<_>>()})
+        json!({
+            "score": float(explanation.score), "fusion": explanation.fusion, "runs": runs.collect::<Vec<_>>(),
+            "ltr": explanation.ltr.as_ref().map(ltr::explanation),
+        })
     });
     let passage = &hit.passage;
     json!({
@@ -301,7 +323,7 @@ fn hit(hit: &Hit) -> Json {
 }
 
 /// Of 64 bits, as Python and JavaScript have no other.
-fn float(value: f32) -> Json {
+pub(super) fn float(value: f32) -> Json {
     if value.is_finite() { json!(f64::from(value)) } else { json!("-inf") }
 }
 

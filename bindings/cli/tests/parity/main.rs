@@ -7,6 +7,7 @@ mod command;
 #[path = "../common/mod.rs"]
 mod common;
 mod library;
+mod ltr;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
