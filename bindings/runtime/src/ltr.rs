@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
+use rag_core::ltr::Ranker;
 use rag_core::ltr::model::{Model, Training};
 use rag_core::ltr::schema::{Feature, FeatureKind, FeatureSchema};
 use rag_core::ltr::train::{
     CoordinateAscent, Dataset, LambdaMart, Linear, LinearObjective, Objective, Progress, Round, coordinate_ascent,
     importance as of_trees, lambdamart, linear,
 };
-use rag_core::ltr::Ranker;
 use rag_core::{Cancel, Error, ErrorKind, Result};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -150,7 +150,8 @@ fn names(options: &Options<'_>, columns: usize) -> Result<Vec<String>> {
     let of_schema: Vec<String> = schema.features().iter().map(|feature| feature.name.clone()).collect();
     if of_schema.len() != columns {
         let (id, features) = (schema.id(), of_schema.len());
-        let message = format!("the rows have {columns} columns, the feature schema {id} has {features}; give rows of it");
+        let message =
+            format!("the rows have {columns} columns, the feature schema {id} has {features}; give rows of it");
         return Err(Error::new(ErrorKind::SchemaMismatch, message));
     }
     if options.names.is_some_and(|names| *names != of_schema) {

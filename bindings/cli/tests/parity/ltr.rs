@@ -12,8 +12,8 @@ use rag_core::ltr::train::Dataset;
 use rag_core::ltr::{Ranker, Rows};
 use rag_core::rankers;
 use rag_core::{Cancel, Engine, Result, Scope, Value};
-use rag_runtime::ltr::{self, Options};
 use rag_runtime::logs;
+use rag_runtime::ltr::{self, Options};
 use serde_json::{Map, Value as Json, json};
 
 /// What the steps of learning to rank share.
@@ -57,7 +57,8 @@ impl Learning {
                 "log_features" => {
                     let queries = with["queries"].as_array().unwrap().iter().map(|query| {
                         let mut request = request(with, query[1].as_str().unwrap())?;
-                        request.now = with["now"].as_f64().map(|now| SystemTime::UNIX_EPOCH + Duration::from_secs_f64(now));
+                        request.now =
+                            with["now"].as_f64().map(|now| SystemTime::UNIX_EPOCH + Duration::from_secs_f64(now));
                         Ok((query[0].as_str().unwrap(), request))
                     });
                     self.log = Some(engine.log_features(scope, &queries.collect::<Result<Vec<_>>>()?)?);
@@ -144,10 +145,8 @@ impl Learning {
 
     fn train(&self, method: &str, with: &Json) -> Result<Ranker> {
         let log = self.log.as_ref().filter(|_| with["log"] == true);
-        let (values, columns) = log.map_or_else(
-            || table(&with["X"]),
-            |log| (log.values.clone(), log.schema.features().len()),
-        );
+        let (values, columns) =
+            log.map_or_else(|| table(&with["X"]), |log| (log.values.clone(), log.schema.features().len()));
         let labels = match log {
             Some(log) => logs::labels(log, &serde_json::from_value(with["qrels"].clone()).unwrap()),
             None => floats(&with["y"]),
@@ -160,9 +159,8 @@ impl Learning {
             inverse_propensities: inverse_propensities.as_deref(),
             ..Dataset::new(Rows::new(&values, columns)?, &labels, &groups)
         };
-        let others = [
-            "X", "y", "group", "log", "qrels", "weights", "inverse_propensities", "feature_names", "schema", "valid",
-        ];
+        let others =
+            ["X", "y", "group", "log", "qrels", "weights", "inverse_propensities", "feature_names", "schema", "valid"];
         let parameters = with.as_object().unwrap().iter().filter(|(name, _)| !others.contains(&name.as_str()));
         let parameters: Map<String, Json> = parameters.map(|(name, value)| (name.clone(), value.clone())).collect();
         let parameters = Json::Object(parameters).to_string();
