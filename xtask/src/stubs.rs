@@ -5,10 +5,10 @@ use std::path::Path;
 use anyhow::{Context, Result, ensure};
 
 /// Modules that the annotations of the Rust sources name.
-const IMPORTS: &str = "import collections.abc\nimport os\nimport typing\n\nimport numpy\nimport numpy.typing\n";
+const IMPORTS: &str = "import collections.abc\nimport datetime\nimport os\nimport typing\n\nimport numpy\nimport numpy.typing\n";
 
 /// What Rust cannot say of special methods and of fields. Every line must be there, so that none outlives its method.
-const SHARPER: [(&str, &str); 6] = [
+const SHARPER: [(&str, &str); 9] = [
     (
         "    def __getitem__(self, index: Any, /) -> Any:",
         "    @typing.overload\n    def __getitem__(self, index: int, /) -> Hit: ...\n    @typing.overload\n    \
@@ -17,6 +17,9 @@ const SHARPER: [(&str, &str); 6] = [
     ("def __iter__(self, /) -> Any:", "def __iter__(self, /) -> collections.abc.Iterator[Hit]:"),
     ("def hits(self, /) -> tuple:", "def hits(self, /) -> tuple[Hit, ...]:"),
     ("def runs(self, /) -> tuple:", "def runs(self, /) -> tuple[RunExplanation, ...]:"),
+    ("def features(self, /) -> tuple:", "def features(self, /) -> tuple[FeatureExplanation, ...]:"),
+    ("features: tuple)", "features: tuple[FeatureExplanation, ...])"),
+    ("runs: tuple,", "runs: tuple[RunExplanation, ...],"),
     ("def metadata(self, /) -> dict:", "def metadata(self, /) -> dict[str, typing.Any]:"),
     ("metadata: dict,", "metadata: dict[str, typing.Any],"),
 ];
@@ -32,7 +35,6 @@ pub(crate) fn made(library: &Path) -> Result<String> {
         stubs = stubs.replace(said, meant);
     }
     stubs = stubs.replace("hits: tuple,", "hits: tuple[Hit, ...],");
-    stubs = stubs.replace("runs: tuple)", "runs: tuple[RunExplanation, ...])");
     let (about, rest) = stubs.split_once("\nfrom ").context("the stubs begin in another way")?;
     Ok(format!("# Made of the Rust signatures by `cargo xtask stubs`.\n{about}\n{IMPORTS}from {rest}"))
 }

@@ -12,6 +12,7 @@ FRAMEWORKS = {
     "langchain": ("langchain_core", "langchain-core"),
     "llama_index": ("llama_index", "llama-index-core"),
     "haystack": ("haystack", "haystack-ai"),
+    "sklearn": ("sklearn", "scikit-learn"),
 }
 
 

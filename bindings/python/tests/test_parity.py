@@ -1,5 +1,6 @@
 """The cases of ``bindings/parity`` through Python; see the README there."""
 
+import datetime
 import json
 import math
 import os
@@ -17,30 +18,52 @@ EXPECTED = json.loads(Path(HERE or FOLDER / "expected.json").read_text("utf-8"))
 
 
 class State:
-    """The engine, the embedder and the index that the steps share."""
+    """What the steps share."""
 
     def __init__(self, folder):
         self.folder, self.engine, self.embedder, self.index = folder, None, None, None
+        self.ranker, self.schema, self.log, self.bytes = None, None, None, None
 
     def call(self, name, arguments):
         kind, _, method = name.rpartition(".")
         if not kind:
             return {"fuse": fuse, "evaluate": rag.evaluate}[method](**arguments)
-        return {"Engine": self.of_engine, "Embedder": self.of_embedder, "VectorIndex": self.of_index}[kind](
-            method, dict(arguments)
-        )
+        runners = {
+            "Engine": self.of_engine,
+            "Embedder": self.of_embedder,
+            "VectorIndex": self.of_index,
+            "FeatureSchema": self.of_schema,
+            "FeatureLog": self.of_log,
+            "Ranker": self.of_ranker,
+        }
+        return runners[kind](method, dict(arguments))
 
     def of_engine(self, method, arguments):
         if method == "open":
-            self.engine = rag.Engine.open(self.folder / "data")
+            config = arguments.get("config") and self.folder / "config.toml"
+            if config:
+                config.write_text(arguments["config"], "utf-8")
+            functions = {f"my.{field}": numbers_of(field) for field in arguments.get("functions", [])}
+            self.engine = rag.Engine.open(self.folder / "data", config=config, feature_functions=functions)
             return None
+        if method == "log_features":
+            now = datetime.datetime.fromtimestamp(arguments.pop("now"), datetime.timezone.utc) if "now" in arguments else None
+            self.log = self.engine.log_features(**arguments, now=now)
+            return None
+        if method == "set_ranker":
+            arguments["ranker"] = self.ranker if arguments["ranker"] else None
+        if method == "ranker":
+            return self.engine.ranker and self.engine.ranker == self.ranker
         vector = arguments.get("vector")
         if isinstance(vector, dict):
             arguments["vector"] = rag.Embedder.load().encode([vector["of"]], kind="query")[0]
         found = getattr(self.engine, method)
         found = found(**arguments) if callable(found) else found
         if method == "stats":
-            return {name: value for name, value in plain(found).items() if not name.startswith("bytes_")}
+            ours = ("bytes_", "feature_cache_")
+            return {name: value for name, value in plain(found).items() if not name.startswith(ours)}
+        if method == "feature_schema":
+            self.schema = found
         return plain(found)
 
     def of_embedder(self, method, arguments):
@@ -73,6 +96,52 @@ class State:
             return found
         return None
 
+    def of_schema(self, method, arguments):
+        assert method == "new"
+        self.schema = rag.FeatureSchema(**arguments)
+        return plain(self.schema)
+
+    def of_log(self, method, arguments):
+        if method == "len":
+            return len(self.log)
+        if method == "to_svmlight":
+            path = self.folder / arguments.pop("path")
+            self.log.to_svmlight(path, **arguments)
+            return path.read_text("utf-8")
+        found = getattr(self.log, method)
+        return plain(found(**arguments) if callable(found) else found)
+
+    def of_ranker(self, method, arguments):
+        if "path" in arguments:
+            arguments["path"] = self.folder / arguments["path"]
+        if arguments.get("schema"):
+            arguments["schema"] = self.schema
+        if "X" in arguments:
+            arguments["X"] = np.array(arguments["X"], np.float32).reshape(len(arguments["X"]), -1 if arguments["X"] else 1)
+        if arguments.pop("log", False):
+            qrels = arguments.pop("qrels")
+            arguments |= {"X": self.log.X, "y": self.log.labels(qrels), "group": self.log.group}
+        if method in ("train", "train_linear", "load"):
+            self.ranker = getattr(rag.Ranker, method)(**arguments)
+        elif method == "from_bytes":
+            self.ranker = rag.Ranker.from_bytes(arguments["text"].encode() if arguments else self.bytes)
+        elif method == "to_bytes":
+            self.bytes = self.ranker.to_bytes(**arguments)
+        else:
+            found = getattr(self.ranker, method)
+            return plain(found(**arguments) if callable(found) else found)
+        return None
+
+
+def numbers_of(field):
+    """A feature function: the number that stands in a field of the metadata."""
+
+    def of(_, documents):
+        given = (document["metadata"].get(field) for document in documents)
+        return [value if isinstance(value, (int, float)) and not isinstance(value, bool) else None for value in given]
+
+    return of
+
 
 def fuse(**arguments):
     return [[query, [list(pair) for pair in scores.items()]] for query, scores in rag.fuse(**arguments).items()]
@@ -91,6 +160,8 @@ def plain(value):
         return {key: plain(one) for key, one in value.items()}
     if isinstance(value, (list, tuple)):
         return [plain(one) for one in value]
+    if isinstance(value, float) and math.isnan(value):
+        return "nan"
     return "-inf" if value == -math.inf else value
 
 
@@ -127,13 +198,15 @@ def test_python_gives_what_rust_gives(tmp_path):
 def test_everything_public_has_a_step():
     special = {"__len__": "len", "__contains__": "contains", "__new__": "new"}
     public = {name for name in ("fuse", "evaluate") if hasattr(rag, name)}
-    for kind in (rag.Engine, rag.Embedder, rag.VectorIndex):
+    kinds = (rag.Engine, rag.Embedder, rag.VectorIndex, rag.FeatureLog, rag.Ranker)
+    for kind in kinds:
         names = {special.get(name, name) for name in vars(kind)}
         public |= {f"{kind.__name__}.{name}" for name in names if not name.startswith("_")}
-    values = {"Answer", "Chunk", "Explanation", "Hit", "RunExplanation", "Stats", "UpsertReport", "VerifyReport"}
+    values = {"Answer", "Chunk", "Explanation", "FeatureExplanation", "Hit", "LtrExplanation", "RunExplanation"}
+    values |= {"FeatureSchema", "Stats", "UpsertReport", "VerifyReport"}
     classes = {name for name in rag.__all__ if isinstance(getattr(rag, name), type)}
     errors = {name for name in classes if issubclass(getattr(rag, name), rag.RagError)}
-    assert classes - errors - values == {"Engine", "Embedder", "VectorIndex"}, "a new class needs steps"
+    assert classes - errors - values == {kind.__name__ for kind in kinds}, "a new class needs steps"
     assert {name for name in rag.__all__ if name not in classes} == {"fuse", "evaluate"}, "a new function needs steps"
     called = {step["call"] for step in CASES["steps"]} | CASES["exempt"].keys()
     assert public - called == set(), "these have neither a step nor an exemption in bindings/parity/cases.json"
