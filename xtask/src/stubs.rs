@@ -5,7 +5,8 @@ use std::path::Path;
 use anyhow::{Context, Result, ensure};
 
 /// Modules that the annotations of the Rust sources name.
-const IMPORTS: &str = "import collections.abc\nimport datetime\nimport os\nimport typing\n\nimport numpy\nimport numpy.typing\n";
+const IMPORTS: &str =
+    "import collections.abc\nimport datetime\nimport os\nimport typing\n\nimport numpy\nimport numpy.typing\n";
 
 /// What Rust cannot say of special methods and of fields. Every line must be there, so that none outlives its method.
 const SHARPER: [(&str, &str); 9] = [

@@ -102,7 +102,7 @@ impl FeatureSchema {
 /// candidates of each best first by the fused score.
 #[pyclass(frozen, module = "rag_core")]
 pub(crate) struct FeatureLog {
-    inner: features::FeatureLog,
+    pub(crate) inner: features::FeatureLog,
     table: PyOnceLock<Py<PyArray2<f32>>>,
 }
 
@@ -111,7 +111,7 @@ impl FeatureLog {
     /// The features, (n, d); NaN is a missing value. Not to be written to.
     #[getter]
     #[pyo3(name = "X", signature = () -> "numpy.typing.NDArray[numpy.float32]")]
-    fn table<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyArray2<f32>>> {
+    pub(crate) fn table<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyArray2<f32>>> {
         let table = self.table.get_or_try_init(py, || {
             let shape = (self.inner.groups().iter().sum(), self.inner.schema.features().len());
             let table = Array2::from_shape_vec(shape, self.inner.values.clone());

@@ -6,6 +6,7 @@
 mod answer;
 mod arrays;
 mod call;
+mod clicks;
 mod convert;
 mod embedder;
 mod engine;
@@ -21,13 +22,16 @@ mod vectors;
 
 use pyo3::pymodule;
 
-/// Embeddable retrieval engine: embedding, dense and lexical retrieval, fusion and evaluation in your own process.
+/// Embeddable retrieval engine: embedding, dense and lexical retrieval, fusion, learning to rank and evaluation in your own
+/// process.
 #[pymodule]
 mod _rag_core {
     #[pymodule_export]
     use crate::answer::{Answer, Chunk, Hit};
     #[pymodule_export]
     use crate::call::{after_fork, before_fork};
+    #[pymodule_export]
+    use crate::clicks::ClickLog;
     #[pymodule_export]
     use crate::embedder::Embedder;
     #[pymodule_export]

@@ -22,7 +22,7 @@ class State:
 
     def __init__(self, folder):
         self.folder, self.engine, self.embedder, self.index = folder, None, None, None
-        self.ranker, self.schema, self.log, self.bytes = None, None, None, None
+        self.ranker, self.schema, self.log, self.bytes, self.clicks = None, None, None, None, None
 
     def call(self, name, arguments):
         kind, _, method = name.rpartition(".")
@@ -35,6 +35,7 @@ class State:
             "FeatureSchema": self.of_schema,
             "FeatureLog": self.of_log,
             "Ranker": self.of_ranker,
+            "ClickLog": self.of_clicks,
         }
         return runners[kind](method, dict(arguments))
 
@@ -109,6 +110,19 @@ class State:
             self.log.to_svmlight(path, **arguments)
             return path.read_text("utf-8")
         found = getattr(self.log, method)
+        return plain(found(**arguments) if callable(found) else found)
+
+    def of_clicks(self, method, arguments):
+        if method == "load":
+            path = self.folder / "clicks.jsonl"
+            path.write_text(arguments["text"], "utf-8")
+            self.clicks = rag.ClickLog.load(path)
+            return None
+        if method == "len":
+            return len(self.clicks)
+        if method == "training":
+            arguments["log"] = self.log
+        found = getattr(self.clicks, method)
         return plain(found(**arguments) if callable(found) else found)
 
     def of_ranker(self, method, arguments):
@@ -198,7 +212,7 @@ def test_python_gives_what_rust_gives(tmp_path):
 def test_everything_public_has_a_step():
     special = {"__len__": "len", "__contains__": "contains", "__new__": "new"}
     public = {name for name in ("fuse", "evaluate") if hasattr(rag, name)}
-    kinds = (rag.Engine, rag.Embedder, rag.VectorIndex, rag.FeatureLog, rag.Ranker)
+    kinds = (rag.Engine, rag.Embedder, rag.VectorIndex, rag.FeatureLog, rag.Ranker, rag.ClickLog)
     for kind in kinds:
         names = {special.get(name, name) for name in vars(kind)}
         public |= {f"{kind.__name__}.{name}" for name in names if not name.startswith("_")}

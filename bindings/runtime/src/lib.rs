@@ -15,6 +15,7 @@
 
 mod batch;
 mod chosen;
+pub mod clicks;
 mod handle;
 pub mod logs;
 pub mod ltr;

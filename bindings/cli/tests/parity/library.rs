@@ -38,6 +38,7 @@ impl State {
             "VectorIndex" => self.of_index(method, with),
             "FeatureSchema" => self.learning.of_schema(method, with),
             "FeatureLog" => self.learning.of_log(self.folder.path(), method, with),
+            "ClickLog" => self.learning.of_clicks(self.folder.path(), method, with),
             "Ranker" => {
                 let made = self.learning.of_ranker(self.folder.path(), method, with);
                 made.map_err(|error| without(&self.folder, &error))

@@ -7,6 +7,7 @@ use std::time::{Duration, SystemTime};
 
 use rag_core::engine::{LtrExplanation, SearchRequest};
 use rag_core::features::{ClickCounts, FeatureFunction, FeatureLog};
+use rag_core::ltr::clicks::ClickLog;
 use rag_core::ltr::schema::FeatureSchema;
 use rag_core::ltr::train::Dataset;
 use rag_core::ltr::{Ranker, Rows};
@@ -23,6 +24,7 @@ pub(super) struct Learning {
     bytes: Vec<u8>,
     schema: Option<FeatureSchema>,
     log: Option<FeatureLog>,
+    clicks: Option<ClickLog>,
 }
 
 impl Learning {
@@ -98,6 +100,47 @@ impl Learning {
                 json!(std::fs::read_to_string(path).unwrap())
             }
             other => panic!("no FeatureLog.{other}"),
+        })
+    }
+
+    pub(super) fn of_clicks(&mut self, folder: &Path, method: &str, with: &Json) -> Result<Json> {
+        if method == "load" {
+            let path = folder.join("clicks.jsonl");
+            std::fs::write(&path, with["text"].as_str().unwrap()).unwrap();
+            self.clicks = Some(clicks::load(&path)?);
+            return Ok(Json::Null);
+        }
+        let log = self.clicks.as_ref().unwrap();
+        let propensities: Vec<f64> = serde_json::from_value(with["propensities"].clone()).unwrap_or_default();
+        Ok(match method {
+            "len" => json!(log.len()),
+            "clicks" => json!(log.clicks()),
+            "propensities" => {
+                let (method, ranks) = (with["method"].as_str().unwrap_or(clicks::METHOD), with["ranks"].as_u64());
+                json!(clicks::propensities(log, method, ranks.map(|ranks| ranks as u32), with["monotone"].as_bool())?)
+            }
+            "relevance" => json!(clicks::relevance(log, &propensities)?),
+            "training" => {
+                let features = self.log.as_ref().unwrap();
+                let made = clicks::training(log, features, &propensities)?;
+                let columns = features.schema.features().len();
+                let values: Vec<f32> =
+                    made.rows.iter().flat_map(|&row| &features.values[row * columns..][..columns]).copied().collect();
+                json!({
+                    "X": matrix(&values, columns), "y": made.labels, "group": made.groups,
+                    "inverse_propensities": made.inverse_propensities.iter().map(|&one| f64::from(one)).collect::<Vec<_>>(),
+                })
+            }
+            "history" => {
+                clicks::history(log)?.into_iter().map(|row| json!([row.id, row.impressions, row.clicks])).collect()
+            }
+            "evaluate" => {
+                let run = serde_json::from_value(with["run"].clone()).unwrap();
+                let reward = with["reward"].as_str().unwrap_or(clicks::REWARD);
+                let k = with["k"].as_u64().map(|k| k as usize);
+                clicks::evaluate(log, &run, &propensities, reward, k, with["clip"].as_f64())?
+            }
+            other => panic!("no ClickLog.{other}"),
         })
     }
 

@@ -14,6 +14,7 @@ from rag_core import _rag_core
 from rag_core._rag_core import (
     Answer,
     Chunk,
+    ClickLog,
     Embedder,
     Engine,
     Explanation,
@@ -37,6 +38,7 @@ from rag_core.errors import __all__ as _errors
 __all__ = [
     "Answer",
     "Chunk",
+    "ClickLog",
     "Embedder",
     "Engine",
     "Explanation",
