@@ -283,6 +283,12 @@ LONG = {
         index.add(np.arange(60_000, dtype=np.uint64), vectors)
         call = index.build
     """,
+    "train": """
+        import numpy as np
+        X = np.random.default_rng(1).standard_normal((2000, 20), np.float32)
+        y = (X[:, 0] > 0).astype(int)
+        call = lambda: rag.Ranker.train(X, y, [100] * 20, num_trees=1_000_000)
+    """,
 }
 
 

@@ -1,10 +1,8 @@
 """Rankers, feature schemas, logs and functions."""
 
 import copy
+import inspect
 import pickle
-import signal
-import subprocess
-import sys
 import threading
 
 import numpy as np
@@ -59,8 +57,6 @@ def test_a_trained_ranker_ranks_scores_and_explains():
 def test_the_defaults_of_the_signature_are_those_of_rust():
     X, y, group = table()
     given = {"num_trees": 100, "num_leaves": 31, "learning_rate": 0.1, "seed": 0, "threads": 0}
-    import inspect
-
     signature = inspect.signature(rag.Ranker.train)
     assert {name: signature.parameters[name].default for name in given} == given
     trained = rag.Ranker.train(X, y, group).training["parameters"]
@@ -165,30 +161,6 @@ def test_other_threads_run_while_a_ranker_is_trained():
         seen.append(1)
     thread.join()
     assert len(seen) > 3
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="signals of Unix")
-def test_ctrl_c_ends_a_training():
-    program = """
-import signal, numpy as np, rag_core as rag
-signal.signal(signal.SIGINT, signal.default_int_handler)
-X = np.random.default_rng(1).standard_normal((2000, 20), np.float32)
-y = (X[:, 0] > 0).astype(int)
-try:
-    rag.Ranker.train(X, y, [100] * 20, num_trees=1_000_000, progress=lambda done, *_: done == 1 and print("begun", flush=True) or True)
-except KeyboardInterrupt:
-    print("interrupted", flush=True)
-"""
-    import os
-    from pathlib import Path
-
-    place = str(Path(rag.__file__).parent.parent)
-    environment = {**os.environ, "PYTHONPATH": place}
-    with subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True, env=environment) as process:
-        assert process.stdout.readline() == "begun\n"
-        process.send_signal(signal.SIGINT)
-        assert process.stdout.readline() == "interrupted\n"
-        assert process.wait(60) == 0
 
 
 def test_an_engine_logs_what_a_ranker_learns_from_and_ranks_by_it(engine, tmp_path):
