@@ -273,7 +273,6 @@ impl Engine {
 
     /// The ranker in use; None without one.
     #[getter]
-    #[pyo3(signature = () -> "Ranker | None")]
     fn ranker(&self, py: Python<'_>) -> PyResult<Option<Ranker>> {
         Ok(self.inner(py)?.ranker().map(|inner| Ranker { inner }))
     }

@@ -75,7 +75,7 @@ impl LtrExplanation {
 
     /// As a dictionary.
     #[pyo3(signature = () -> "dict[str, object]")]
-    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+    pub(crate) fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let dictionary = PyDict::new(py);
         dictionary.set_item("fused", self.fused)?;
         dictionary.set_item("fused_normalized", self.fused_normalized)?;
@@ -132,7 +132,7 @@ impl Explanation {
 
     /// As a dictionary.
     #[pyo3(signature = () -> "dict[str, object]")]
-    fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+    pub(crate) fn to_dict<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let dictionary = PyDict::new(py);
         dictionary.set_item("score", self.score)?;
         dictionary.set_item("fusion", &self.fusion)?;

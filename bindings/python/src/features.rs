@@ -110,7 +110,7 @@ pub(crate) struct FeatureLog {
 impl FeatureLog {
     /// The features, (n, d); NaN is a missing value. Not to be written to.
     #[getter]
-    #[pyo3(name = "X", signature = () -> "numpy.typing.NDArray[numpy.float32]")]
+    #[pyo3(name = "X")]
     pub(crate) fn table<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyArray2<f32>>> {
         let table = self.table.get_or_try_init(py, || {
             let shape = (self.inner.groups().iter().sum(), self.inner.schema.features().len());

@@ -107,11 +107,11 @@ impl Ranker {
         X: &Bound<'_, PyAny>,
         y: &Bound<'_, PyAny>,
         group: Option<&Bound<'_, PyAny>>,
-        num_trees: Bound<'_, PyAny>,
-        num_leaves: Bound<'_, PyAny>,
-        learning_rate: Bound<'_, PyAny>,
-        seed: Bound<'_, PyAny>,
-        threads: Bound<'_, PyAny>,
+        num_trees: i128,
+        num_leaves: i128,
+        learning_rate: f64,
+        seed: i128,
+        threads: i128,
         valid: Option<&Bound<'_, PyAny>>,
         weights: Option<&Bound<'_, PyAny>>,
         inverse_propensities: Option<&Bound<'_, PyAny>>,
@@ -121,16 +121,12 @@ impl Ranker {
         parameters: Option<Bound<'_, PyDict>>,
     ) -> PyResult<Ranker> {
         let parameters = parameters.unwrap_or_else(|| PyDict::new(py));
-        let named = [
-            ("num_trees", num_trees),
-            ("num_leaves", num_leaves),
-            ("learning_rate", learning_rate),
-            ("seed", seed),
-            ("threads", threads),
-        ];
-        for (name, value) in named {
+        for (name, value) in
+            [("num_trees", num_trees), ("num_leaves", num_leaves), ("seed", seed), ("threads", threads)]
+        {
             parameters.set_item(name, value)?;
         }
+        parameters.set_item("learning_rate", learning_rate)?;
         let data = Data::new(X, y, group, weights, inverse_propensities)?;
         let valid = valid.map(Data::of_tuple).transpose()?;
         let parameters = json(&parameters, "parameters", false)?;
@@ -264,7 +260,6 @@ impl Ranker {
     /// How the model came to be, where that is known: library, parameters, curves (each metric after each tree, by names such
     /// as "valid ndcg@10") and metrics (of the model as it is).
     #[getter]
-    #[pyo3(signature = () -> "dict[str, typing.Any] | None")]
     fn training<'py>(&self, py: Python<'py>) -> PyResult<Option<Bound<'py, PyAny>>> {
         training(&self.inner).map(|training| from_json(py, &training.to_string())).transpose()
     }
