@@ -1,18 +1,20 @@
 # Made of the Rust signatures by `cargo xtask stubs`.
 """
-Embeddable retrieval engine: embedding, dense and lexical retrieval, fusion and evaluation in your own process.
+Embeddable retrieval engine: embedding, dense and lexical retrieval, fusion, learning to rank and evaluation in your own
+process.
 """
 
 import collections.abc
+import datetime
 import os
 import typing
 
 import numpy
 import numpy.typing
-from _typeshed import SupportsGetItem
+from _typeshed import Incomplete, SupportsGetItem
 from typing import Any, SupportsFloat, SupportsIndex, final
 
-__all__ = ["Answer", "Chunk", "Embedder", "Engine", "Explanation", "Hit", "RunExplanation", "Stats", "UpsertReport", "VectorIndex", "VerifyReport", "after_fork", "before_fork", "error_kinds", "evaluate", "fuse"]
+__all__ = ["Answer", "Chunk", "ClickLog", "Embedder", "Engine", "Explanation", "FeatureExplanation", "FeatureLog", "FeatureSchema", "Hit", "LtrExplanation", "Ranker", "RunExplanation", "Stats", "UpsertReport", "VectorIndex", "VerifyReport", "after_fork", "before_fork", "error_kinds", "evaluate", "fuse"]
 
 @final
 class Answer:
@@ -94,6 +96,68 @@ class Chunk:
     def to_dict(self, /) -> dict[str, typing.Any]:
         """
         As a dictionary.
+        """
+
+@final
+class ClickLog:
+    """
+    What users were shown and what they clicked: one impression a line of JSON, such as
+    {"query": "q1", "shown": ["a", "b"], "clicked": ["b"]}.
+    """
+    def __len__(self, /) -> int: ...
+    def __repr__(self, /) -> str: ...
+    @property
+    def clicks(self, /) -> int:
+        """
+        How many clicks there are.
+        """
+    def evaluate(self, /, run: collections.abc.Mapping[str, collections.abc.Mapping[str, float]], propensities: collections.abc.Sequence[float] | numpy.typing.NDArray[numpy.float64], *, reward: str = "clicks", k: int | None = None, clip: float | None = None) -> dict[str, typing.Any]:
+        """
+        What another ranking would have earned for each impression, on the log of the rankings that served.
+
+        Args:
+            run: {query: {document: score}}.
+            propensities: Of each rank, from the first on.
+            reward: "clicks" or "dcg".
+            k: Only the first k documents earn something; None for all.
+            clip: The largest weight of all estimates but "ips"; None for 100.
+
+        Returns:
+            The estimates "logged" (of what served), "ips", "clipped_ips", "snips", "direct", "doubly_robust" and "gain"
+            (doubly robust above logged), each with value, standard_error, low and high (95 %); and what to be wary of.
+        """
+    def history(self, /) -> list[tuple[str, int, int]]:
+        """
+        How often each document was shown and clicked, for `Engine.set_click_history`: (id, impressions, clicks) each.
+        """
+    @staticmethod
+    def load(path: str | os.PathLike[str]) -> ClickLog:
+        """
+        Reads a file of JSON Lines.
+
+        Raises:
+            InvalidArgument: Names the line and the field.
+        """
+    def propensities(self, /, method: str = "harvesting", *, ranks: int | None = None, monotone: bool | None = None) -> numpy.typing.NDArray[numpy.float64]:
+        """
+        How likely a document at each rank is looked at, relative to the first.
+
+        Args:
+            method: "harvesting", by documents that rankers put at different ranks, or "em", by expectation maximisation.
+            ranks: The last rank that is looked at; None for 100.
+            monotone: Whether the values shall nowhere rise from one rank to the next; None for no.
+        """
+    def relevance(self, /, propensities: collections.abc.Sequence[float] | numpy.typing.NDArray[numpy.float64]) -> dict[str, dict[str, float]]:
+        """
+        How often each document is clicked when it is looked at, 0 to 1: {query: {document: relevance}}.
+        """
+    def training(self, /, log: FeatureLog, propensities: collections.abc.Sequence[float] | numpy.typing.NDArray[numpy.float64]) -> dict[str, typing.Any]:
+        """
+        Rows for `Ranker.train`: the impressions with a click as groups of rows of a feature log, each click weighted by the
+        chance that it was made. What the feature log does not have is left out.
+
+        Returns:
+            A dictionary of X, y, group and inverse_propensities: `Ranker.train(**clicks.training(log, propensities))`.
         """
 
 @final
@@ -187,6 +251,10 @@ class Engine:
         Raises:
             NotFound: There is no such document.
         """
+    def feature_schema(self, /) -> FeatureSchema:
+        """
+        The features that rankers read and `log_features` writes, as `engine.features` of the configuration declares them.
+        """
     def get(self, /, id: str, *, tenant: str | None = None) -> dict[str, typing.Any] | None:
         """
         A stored document as a dictionary with the keys id, title, text and metadata; None when there is none of that id.
@@ -201,8 +269,20 @@ class Engine:
             limit: At most so many; None for all.
             tenant: Whose documents; None for "default".
         """
+    def log_features(self, /, queries: collections.abc.Mapping[str, str] | collections.abc.Iterable[tuple[str, str]], k: int = 10, *, filter: collections.abc.Mapping[str, object] | str | None = None, retrievers: collections.abc.Sequence[str] | None = None, tenant: str | None = None, syntax: bool = False, now: datetime.datetime | None = None, timeout: float | None = None) -> FeatureLog:
+        """
+        The features of the best candidates of each question, as a ranker sees them: `ltr.depth` of the configuration (100), or k
+        where that is more.
+
+        Args:
+            queries: {id: text}, or pairs of both; the other arguments are those of `search` and the same for all.
+            now: When the questions were asked, for features that count ages; None for now.
+
+        Raises:
+            InvalidArgument: Names the question, or the feature function that raised something.
+        """
     @staticmethod
-    def open(path: str | os.PathLike[str], model: str | os.PathLike[str] | Embedder | None = None, *, config: str | os.PathLike[str] | None = None) -> Engine:
+    def open(path: str | os.PathLike[str], model: str | os.PathLike[str] | Embedder | None = None, *, config: str | os.PathLike[str] | None = None, feature_functions: collections.abc.Mapping[str, collections.abc.Callable[[str, list[dict[str, typing.Any]]], collections.abc.Iterable[float | None]]] | None = None) -> Engine:
         """
         Opens or makes the data folder.
 
@@ -212,6 +292,9 @@ class Engine:
                 or static model file, or an Embedder.
             config: A TOML file with settings; the variable RAG_CONFIG may name one as well, and variables such as
                 RAG__ENGINE__FUSION__DEPTH win over both.
+            feature_functions: Features of your own by their names, for rankers and logs: each function is called with the text
+                of a question and a list of candidates (dictionaries with id, title, text and metadata), from any thread, and
+                gives one number or None for each of them.
 
         Raises:
             Conflict: Another process has the folder.
@@ -222,6 +305,11 @@ class Engine:
     def path(self, /) -> str:
         """
         The data folder.
+        """
+    @property
+    def ranker(self, /) -> Ranker | None:
+        """
+        The ranker in use; None without one.
         """
     @property
     def repairs(self, /) -> list[str]:
@@ -255,6 +343,28 @@ class Engine:
         Args:
             texts: The questions; the other arguments are those of `search` and the same for all.
         """
+    def set_click_history(self, /, rows: collections.abc.Mapping[str, tuple[int, int]] | collections.abc.Iterable[tuple[str, int, int]], *, tenant: str | None = None) -> None:
+        """
+        Takes the click-through history of a tenant, in the place of the one before: the features of `features.clicks`. It is
+        kept in memory.
+
+        Args:
+            rows: {id: (impressions, clicks)}, or triples of these.
+            tenant: Whose documents; None for "default".
+        """
+    def set_ranker(self, /, ranker: Ranker | None, weight: float | None = None) -> None:
+        """
+        Takes a ranker into use for all searches from now on, or none. The score of a hit then is (1 − weight) · fused + weight ·
+        model, both scaled to the candidates of the search. When the ranker fails or has no time, the answer is the fused one
+        and says so in `degraded`.
+
+        Args:
+            ranker: None for the fused order.
+            weight: 0 to 1; None for `ltr.weight` of the configuration, which is 1.
+
+        Raises:
+            SchemaMismatch: The model reads features that this engine does not have.
+        """
     def stats(self, /, *, tenant: str | None = None) -> Stats:
         """
         Numbers about the engine.
@@ -286,16 +396,21 @@ class Engine:
 @final
 class Explanation:
     """
-    How a score came about. The contributions add up to it.
+    How a score came about. The contributions of the runs add up to the fused score, which without a ranker is the score.
     """
     def __eq__(self, other: object, /) -> bool: ...
-    def __new__(cls, /, score: SupportsFloat | SupportsIndex, fusion: str, runs: tuple[RunExplanation, ...]) -> Explanation: ...
+    def __new__(cls, /, score: SupportsFloat | SupportsIndex, fusion: str, runs: tuple[RunExplanation, ...], ltr: LtrExplanation | None = None) -> Explanation: ...
     def __reduce__(self, /) -> tuple[object, ...]: ...
     def __repr__(self, /) -> str: ...
     @property
     def fusion(self, /) -> str:
         """
         How the runs were combined, such as "convex(min_max)" or "rrf(60)"; the name of the only run.
+        """
+    @property
+    def ltr(self, /) -> LtrExplanation | None:
+        """
+        What the ranker said; None without one, and where it was skipped.
         """
     @property
     def runs(self, /) -> tuple[RunExplanation, ...]:
@@ -310,6 +425,137 @@ class Explanation:
     def to_dict(self, /) -> dict[str, object]:
         """
         As a dictionary.
+        """
+
+@final
+class FeatureExplanation:
+    """
+    One feature of a document.
+    """
+    def __eq__(self, value: object, /) -> bool: ...
+    def __ne__(self, value: object, /) -> bool: ...
+    def __new__(cls, /, name: str, value: SupportsFloat | SupportsIndex | None, contribution: SupportsFloat | SupportsIndex | None) -> FeatureExplanation: ...
+    def __reduce__(self, /) -> tuple[typing.Any, ...]: ...
+    def __repr__(self, /) -> str: ...
+    @property
+    def contribution(self, /) -> float | None:
+        """
+        Its SHAP value: what it adds to the score; None where the model does not say enough of its training.
+        """
+    @property
+    def name(self, /) -> str:
+        """
+        Its name.
+        """
+    def to_dict(self, /) -> dict[str, typing.Any]:
+        """
+        As a dictionary.
+        """
+    @property
+    def value(self, /) -> float | None:
+        """
+        Its value; None: missing.
+        """
+
+@final
+class FeatureLog:
+    """
+    The candidates of some questions with their features, as a ranker sees them. Rows stand question by question, the
+    candidates of each best first by the fused score.
+    """
+    @property
+    def X(self, /) -> Incomplete:
+        """
+        The features, (n, d); NaN is a missing value. Not to be written to.
+        """
+    def __len__(self, /) -> int: ...
+    def __repr__(self, /) -> str: ...
+    @property
+    def document_ids(self, /) -> list[str]:
+        """
+        The id of the document of each row.
+        """
+    @property
+    def group(self, /) -> list[int]:
+        """
+        How many rows each question has; 0 for one without candidates.
+        """
+    def labels(self, /, qrels: collections.abc.Mapping[str, collections.abc.Mapping[str, int]]) -> numpy.typing.NDArray[numpy.float32]:
+        """
+        The grade of each row by judgments; 0 where there is none, and for grades below 0.
+
+        Args:
+            qrels: {query: {document: grade}}.
+        """
+    @property
+    def names(self, /) -> list[str]:
+        """
+        Names of the features.
+        """
+    @property
+    def query_ids(self, /) -> list[str]:
+        """
+        The id of each question.
+        """
+    @property
+    def schema(self, /) -> FeatureSchema:
+        """
+        What the columns are.
+        """
+    def to_svmlight(self, /, path: str | os.PathLike[str], qrels: collections.abc.Mapping[str, collections.abc.Mapping[str, int]] | None = None) -> None:
+        """
+        Writes the rows with their grades as SVMlight's text, which LightGBM, XGBoost and scikit-learn read too: queries and
+        columns are counted from 1, zeros left out, and so are questions without candidates.
+
+        Args:
+            path: The file.
+            qrels: {query: {document: grade}}; None for grades of 0.
+        """
+
+@final
+class FeatureSchema:
+    """
+    The features of a row, in order, and what names them in models and messages.
+
+    Args:
+        names: One for each column, each once.
+        kinds: "numeric", "boolean" or "categorical" for each; None for numbers all of them.
+        version: Number of the schema, raised with every change.
+    """
+    def __eq__(self, value: object, /) -> bool: ...
+    def __len__(self, /) -> int: ...
+    def __ne__(self, value: object, /) -> bool: ...
+    def __new__(cls, /, names: collections.abc.Iterable[str], kinds: collections.abc.Iterable[str] | None = None, version: int = 1) -> FeatureSchema: ...
+    def __reduce__(self, /) -> tuple[object, ...]: ...
+    def __repr__(self, /) -> str: ...
+    @property
+    def hash(self, /) -> str:
+        """
+        SHA-256 of names, kinds and order, in hexadecimal digits.
+        """
+    @property
+    def id(self, /) -> str:
+        """
+        What models and messages call it: version and the first digits of the hash, such as "v1:52c2e968bc9a".
+        """
+    @property
+    def kinds(self, /) -> list[str]:
+        """
+        What the values of each are: "numeric", "boolean" or "categorical".
+        """
+    @property
+    def names(self, /) -> list[str]:
+        """
+        Names of the features.
+        """
+    def to_dict(self, /) -> dict[str, object]:
+        """
+        As a dictionary.
+        """
+    @property
+    def version(self, /) -> int:
+        """
+        Number of the schema.
         """
 
 @final
@@ -367,6 +613,195 @@ class Hit:
         """
 
 @final
+class LtrExplanation:
+    """
+    What a ranker thought of a document: the score of the hit is (1 − weight) · fused_normalized + weight · normalized.
+    """
+    def __eq__(self, other: object, /) -> bool: ...
+    def __new__(cls, /, fused: SupportsFloat | SupportsIndex, fused_normalized: SupportsFloat | SupportsIndex, score: SupportsFloat | SupportsIndex, normalized: SupportsFloat | SupportsIndex, weight: SupportsFloat | SupportsIndex, expected: SupportsFloat | SupportsIndex | None, features: tuple[FeatureExplanation, ...]) -> LtrExplanation: ...
+    def __reduce__(self, /) -> tuple[object, ...]: ...
+    def __repr__(self, /) -> str: ...
+    @property
+    def expected(self, /) -> float | None:
+        """
+        What the model answers when no feature is known. With the contributions of all features it adds up to the model's
+        score; None where the model does not say.
+        """
+    @property
+    def features(self, /) -> tuple[FeatureExplanation, ...]:
+        """
+        One FeatureExplanation for each feature that the model read, in its order.
+        """
+    @property
+    def fused(self, /) -> float:
+        """
+        The fused score, which the runs add up to.
+        """
+    @property
+    def fused_normalized(self, /) -> float:
+        """
+        Its place between the least and the greatest of the candidates that the model ranked.
+        """
+    @property
+    def normalized(self, /) -> float:
+        """
+        Its place between the least and the greatest.
+        """
+    @property
+    def score(self, /) -> float:
+        """
+        The model's score.
+        """
+    def to_dict(self, /) -> dict[str, object]:
+        """
+        As a dictionary.
+        """
+    @property
+    def weight(self, /) -> float:
+        """
+        Weight of the model's score.
+        """
+
+@final
+class Ranker:
+    """
+    A model that ranks documents by their features: read from a file, or trained here. It is never changed, and any thread
+    may use it.
+
+    Arrays of features have one row a document and one column a feature; NaN is a missing value. They are read as float32, in
+    place where they are that in C order; float64, lists and tables of numbers are converted.
+    """
+    def __eq__(self, value: object, /) -> bool: ...
+    def __ne__(self, value: object, /) -> bool: ...
+    def __reduce__(self, /) -> tuple[object, ...]: ...
+    def __repr__(self, /) -> str: ...
+    def explain(self, /, X: numpy.typing.ArrayLike) -> tuple[numpy.typing.NDArray[numpy.float64], float]:
+        """
+        Why each row has its margin: what each feature adds to it (SHAP values for trees).
+
+        Returns:
+            Contributions, (n, d), and what the model answers when no feature is known. A row's contributions and that number
+            add up to its margin.
+
+        Raises:
+            Unsupported: The model does not say how the rows of its training went.
+        """
+    def feature_importance(self, /, kind: str | None = None) -> numpy.typing.NDArray[numpy.float64]:
+        """
+        How much the model uses each feature.
+
+        Args:
+            kind: "gain", what its splits won in the training, or "split", how many there are; of a linear model "weight", the
+                weights of the standardised features. None for the first of these.
+        """
+    @property
+    def feature_names(self, /) -> list[str]:
+        """
+        Names of the features; empty where the model has none.
+        """
+    @classmethod
+    def from_bytes(cls, /, data: bytes) -> Ranker:
+        """
+        As `load`, from the bytes of a file.
+        """
+    @staticmethod
+    def load(path: str | os.PathLike[str]) -> Ranker:
+        """
+        Reads a model file: one of `save`, of LightGBM (text, JSON) or of XGBoost (JSON, UBJSON). Scores are those of the
+        library that wrote it; what would be scored differently is refused.
+
+        Raises:
+            InvalidArgument: The file is damaged or no model.
+            Unsupported: The model has something that cannot be scored here.
+        """
+    def margin(self, /, X: numpy.typing.ArrayLike) -> numpy.typing.NDArray[numpy.float64]:
+        """
+        The margin of each row: the sum before any link, which is what ranks.
+        """
+    @property
+    def num_features(self, /) -> int:
+        """
+        Features of a row.
+        """
+    @property
+    def num_trees(self, /) -> int | None:
+        """
+        Trees of the model; None for a linear one.
+        """
+    def save(self, /, path: str | os.PathLike[str], format: str = "rag") -> None:
+        """
+        Writes the model to one file, whole or not at all.
+
+        Args:
+            path: The file.
+            format: "rag", with schema and training; or "lightgbm", the text that LightGBM reads, for trees.
+        """
+    @property
+    def schema(self, /) -> str | None:
+        """
+        Which feature schema the model was made for, such as "v1:52c2e968bc9a"; None where it does not say.
+        """
+    def score(self, /, X: numpy.typing.ArrayLike) -> numpy.typing.NDArray[numpy.float64]:
+        """
+        The score of each row, as the library of the model predicts it: the margin after the link of its objective.
+        """
+    def to_bytes(self, /, format: str = "rag") -> bytes:
+        """
+        The bytes of the file that `save` writes.
+        """
+    @staticmethod
+    def train(X: numpy.typing.ArrayLike, y: numpy.typing.ArrayLike, group: numpy.typing.ArrayLike | None = None, *, num_trees: int = 100, num_leaves: int = 31, learning_rate: float = 0.1, seed: int = 0, threads: int = 0, valid: tuple[numpy.typing.ArrayLike, ...] | None = None, weights: numpy.typing.ArrayLike | None = None, inverse_propensities: numpy.typing.ArrayLike | None = None, feature_names: collections.abc.Iterable[str] | None = None, schema: FeatureSchema | None = None, progress: collections.abc.Callable[[int, int, dict[str, float]], object] | None = None, **parameters: object) -> Ranker:
+        """
+        Trains trees boosted for a ranking (LambdaMART). The same data, parameters and seed give the same model, whatever the
+        number of threads.
+
+        Args:
+            X: Features, (n, d); the rows of a query stand together.
+            y: n grades: whole numbers from 0 on, higher is better.
+            group: How many rows each query has. Objectives that do not rank need none.
+            num_trees: Trees to grow; the next ones are LightGBM's too.
+            threads: 0 for as many as there are processors.
+            valid: (X, y, group) to watch, and for early stopping.
+            weights: One for each row.
+            inverse_propensities: One for each row, where the grades are clicks: one divided by the chance that the row was
+                looked at.
+            feature_names: One for each column; None for those of the schema.
+            schema: What the columns are: the model then says that it was made for it, and its columns of categories are split
+                as such.
+            progress: Is called after each tree with the number of trees, how many there will be, and the metrics by name; False
+                ends the training with the trees that there are.
+            parameters: Others by LightGBM's names, with its defaults: objective ("lambdarank", "regression", "binary"),
+                max_depth, grow_policy ("leafwise", "depthwise"), min_data_in_leaf, min_sum_hessian_in_leaf, lambda_l1,
+                lambda_l2, min_gain_to_split, max_bin, min_data_in_bin, bin_construct_sample_cnt, feature_fraction,
+                feature_fraction_bynode, bagging_fraction, bagging_freq, bagging_by_query, lambdarank_truncation_level,
+                lambdarank_norm, label_gain, sigmoid, eval_at, is_provide_training_metric, early_stopping_rounds,
+                categorical_feature (numbers of columns), max_cat_to_onehot, max_cat_threshold, cat_smooth, cat_l2,
+                min_data_per_group, use_missing, zero_as_missing, monotone_constraints.
+
+        Raises:
+            InvalidArgument: Names the parameter, the row or the label.
+        """
+    @staticmethod
+    def train_linear(X: numpy.typing.ArrayLike, y: numpy.typing.ArrayLike, group: numpy.typing.ArrayLike | None = None, *, objective: str = "regression", weights: numpy.typing.ArrayLike | None = None, inverse_propensities: numpy.typing.ArrayLike | None = None, feature_names: collections.abc.Iterable[str] | None = None, schema: FeatureSchema | None = None, **parameters: object) -> Ranker:
+        """
+        Trains a weighted sum of the features. They are standardised first, and a missing value counts as the mean of its
+        column.
+
+        Args:
+            objective: "regression" (ridge), "logistic", "pairwise" (the order of each query's rows, by logistic regression), or
+                "ndcg" (coordinate ascent on nDCG itself).
+            parameters: l2 (1.0); of "ndcg": k (10), gain ("exponential", "linear"), restarts, sweeps, tolerance, seed.
+
+        The other arguments are those of `train`.
+        """
+    @property
+    def training(self, /) -> Any | None:
+        """
+        How the model came to be, where that is known: library, parameters, curves (each metric after each tree, by names such
+        as "valid ndcg@10") and metrics (of the model as it is).
+        """
+
+@final
 class RunExplanation:
     """
     What one retriever thought of a document.
@@ -418,7 +853,7 @@ class Stats:
     """
     def __eq__(self, value: object, /) -> bool: ...
     def __ne__(self, value: object, /) -> bool: ...
-    def __new__(cls, /, documents: SupportsIndex, documents_total: SupportsIndex, chunks_total: SupportsIndex, commit_seq: SupportsIndex, model: str, dimension: SupportsIndex, vector_backend: str, vectors: SupportsIndex, analyser: str, bytes_store: SupportsIndex, bytes_lexical: SupportsIndex, bytes_vectors: SupportsIndex) -> Stats: ...
+    def __new__(cls, /, documents: SupportsIndex, documents_total: SupportsIndex, chunks_total: SupportsIndex, commit_seq: SupportsIndex, model: str, dimension: SupportsIndex, vector_backend: str, vectors: SupportsIndex, analyser: str, bytes_store: SupportsIndex, bytes_lexical: SupportsIndex, bytes_vectors: SupportsIndex, feature_cache_hits: SupportsIndex, feature_cache_misses: SupportsIndex, feature_cache_bytes: SupportsIndex) -> Stats: ...
     def __reduce__(self, /) -> tuple[typing.Any, ...]: ...
     def __repr__(self, /) -> str: ...
     @property
@@ -465,6 +900,21 @@ class Stats:
     def documents_total(self, /) -> int:
         """
         Documents of all tenants.
+        """
+    @property
+    def feature_cache_bytes(self, /) -> int:
+        """
+        Bytes of the cache.
+        """
+    @property
+    def feature_cache_hits(self, /) -> int:
+        """
+        Values asked of the cache of features that were there, since the engine was opened.
+        """
+    @property
+    def feature_cache_misses(self, /) -> int:
+        """
+        Those that were not.
         """
     @property
     def model(self, /) -> str:
