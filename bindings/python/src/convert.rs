@@ -3,7 +3,8 @@
 use pyo3::exceptions::{PyAttributeError, PyOverflowError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyDict, PyFloat, PyInt, PyList, PyMapping, PyString, PyTuple};
-use rag_core::{Document, Filter, Metadata, Scope, Value};
+use rag_core::engine::{Mode, SearchRequest};
+use rag_core::{Cancel, Document, Filter, Metadata, Scope, Value};
 
 use crate::errors::{invalid, raise};
 
@@ -65,6 +66,29 @@ pub(crate) fn filter(py: Python<'_>, filter: &Bound<'_, PyAny>) -> PyResult<Filt
         Err(_) => json(filter, "filter", true)?,
     };
     Filter::parse(&json).map_err(|error| raise(py, &error))
+}
+
+/// A question of `search` and its like.
+#[allow(clippy::too_many_arguments, reason = "the arguments of a search")]
+pub(crate) fn request(
+    py: Python<'_>,
+    text: &str,
+    k: i128,
+    filter: Option<&Bound<'_, PyAny>>,
+    retrievers: Option<&Bound<'_, PyAny>>,
+    explain: bool,
+    vector: Option<Vec<f32>>,
+    syntax: bool,
+    cancel: &Cancel,
+) -> PyResult<SearchRequest> {
+    let names = retrievers.map(|names| strings(names, "retrievers")).transpose()?;
+    let mode = names.map_or(Ok(Mode::default()), |names| Mode::of(&names)).map_err(|error| raise(py, &error))?;
+    let mut request = SearchRequest::new(text, count(py, "k", k)?).with_mode(mode).with_cancel(cancel.clone());
+    request.filter = filter.map(|given| self::filter(py, given)).transpose()?;
+    request.explain = explain;
+    request.vector = vector;
+    request.syntax = syntax;
+    Ok(request)
 }
 
 /// A value as JSON; `infinite`: whether numbers that JSON has no words for are written as Python does.

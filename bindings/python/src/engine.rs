@@ -5,7 +5,6 @@ use std::time::SystemTime;
 
 use pyo3::prelude::*;
 use pyo3::types::{PyAny, PyDict, PyList, PyTuple, PyType};
-use rag_core::engine::{Mode, SearchRequest};
 use rag_core::{Cancel, Document};
 use rag_runtime::{Batch, Call, Handle, Model};
 
@@ -174,7 +173,7 @@ impl Engine {
         let engine = self.inner(py)?;
         let scope = convert::scope(py, tenant)?;
         let cancel = deadline(py, timeout)?;
-        let request = request(py, text, k, filter, retrievers, explain, vector, syntax, &cancel)?;
+        let request = convert::request(py, text, k, filter, retrievers, explain, vector, syntax, &cancel)?;
         let found = released(py, || engine.search(&scope, &request))?;
         answer::answer(py, found)
     }
@@ -213,7 +212,7 @@ impl Engine {
         let scope = convert::scope(py, tenant)?;
         let texts = convert::strings(texts, "texts")?;
         let cancel = deadline(py, timeout)?;
-        let one = request(py, "", k, filter, retrievers, explain, None, syntax, &cancel)?;
+        let one = convert::request(py, "", k, filter, retrievers, explain, None, syntax, &cancel)?;
         let found = interruptible(py, &cancel, move |cancel| {
             let requests = texts.into_iter().map(|text| {
                 let mut request = one.clone().with_cancel(cancel.clone());
@@ -248,7 +247,7 @@ impl Engine {
         let engine = self.inner(py)?;
         let scope = convert::scope(py, tenant)?;
         let cancel = deadline(py, timeout)?;
-        let request = request(py, text, k, filter, retrievers, true, vector, syntax, &cancel)?;
+        let request = convert::request(py, text, k, filter, retrievers, true, vector, syntax, &cancel)?;
         let found = released(py, || engine.explain(&scope, &request, id))?;
         found.map(|hit| answer::hit(py, hit)).transpose()
     }
@@ -309,7 +308,7 @@ impl Engine {
         let scope = convert::scope(py, tenant)?;
         let queries = features::questions(queries)?;
         let cancel = deadline(py, timeout)?;
-        let mut one = request(py, "", k, filter, retrievers, false, None, syntax, &cancel)?;
+        let mut one = convert::request(py, "", k, filter, retrievers, false, None, syntax, &cancel)?;
         one.now = now;
         let logged = interruptible(py, &cancel, move |cancel| {
             let requests = queries.iter().map(|(id, text)| {
@@ -442,26 +441,4 @@ impl Engine {
     fn inner(&self, py: Python<'_>) -> PyResult<Call> {
         self.inner.call().map_err(|error| raise(py, &error))
     }
-}
-
-#[allow(clippy::too_many_arguments, reason = "the arguments of a search")]
-fn request(
-    py: Python<'_>,
-    text: &str,
-    k: i128,
-    filter: Option<&Bound<'_, PyAny>>,
-    retrievers: Option<&Bound<'_, PyAny>>,
-    explain: bool,
-    vector: Option<Vec<f32>>,
-    syntax: bool,
-    cancel: &Cancel,
-) -> PyResult<SearchRequest> {
-    let names = retrievers.map(|names| convert::strings(names, "retrievers")).transpose()?;
-    let mode = names.map_or(Ok(Mode::default()), |names| Mode::of(&names)).map_err(|error| raise(py, &error))?;
-    let mut request = SearchRequest::new(text, convert::count(py, "k", k)?).with_mode(mode).with_cancel(cancel.clone());
-    request.filter = filter.map(|filter| convert::filter(py, filter)).transpose()?;
-    request.explain = explain;
-    request.vector = vector;
-    request.syntax = syntax;
-    Ok(request)
 }

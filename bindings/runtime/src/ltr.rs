@@ -135,7 +135,10 @@ fn finish(
 ) -> Result<Ranker> {
     let library = concat!("rag-core ", env!("CARGO_PKG_VERSION")).to_owned();
     let parameters = match serde_json::to_value(parameters) {
-        Ok(Value::Object(parameters)) => parameters,
+        Ok(Value::Object(mut parameters)) => {
+            parameters.remove("num_threads"); // of which the model knows nothing
+            parameters
+        }
         _ => return Err(Error::internal("the parameters of the training cannot be written")),
     };
     let ranker = Ranker::new(model)?.with_training(Training { library, parameters, curves, metrics });
@@ -284,7 +287,8 @@ mod tests {
         let ranker = trained(r#"{"num_trees": 4, "threads": 1, "eval_at": [3, 5]}"#, None).unwrap();
         assert_eq!(num_trees(&ranker), Some(4));
         let training = training(&ranker).unwrap();
-        assert_eq!(training["parameters"]["num_threads"], 1);
+        assert_eq!(training["parameters"]["num_trees"], 4);
+        assert_eq!(training["parameters"].get("num_threads"), None, "the same model at any number of threads");
         assert_eq!(training["curves"]["valid ndcg@5"].as_array().unwrap().len(), 4);
         assert_eq!(training["metrics"]["train ndcg@3"], 1.0);
         assert_eq!(importance(&ranker, Some("split")).unwrap()[1], 0.0);

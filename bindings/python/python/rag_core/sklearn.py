@@ -5,8 +5,13 @@
 >>> X = np.arange(60.0).reshape(30, 2) % 7
 >>> y = (X[:, 0] > 3).astype(int)
 >>> ranker = LambdaMARTRanker(num_trees=10, min_data_in_leaf=2).fit(X, y, group=[10, 10, 10])
->>> ranker.predict([[6.0, 0.0], [0.0, 0.0]]).argmax()
-0
+>>> better, worse = ranker.predict([[6.0, 0.0], [0.0, 0.0]])
+>>> bool(better > worse)
+True
+>>> ranker.get_params()["num_trees"]
+10
+>>> ranker.ranker_
+Ranker(num_trees=10, num_features=2)
 """
 
 from __future__ import annotations
