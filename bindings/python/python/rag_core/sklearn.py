@@ -140,25 +140,28 @@ class LambdaMARTRanker(BaseEstimator):  # type: ignore[misc]
             eval_set: (X, y, group) to watch, and for early stopping.
             schema: What the columns are.
         """
-        X, y = validate_data(self, X, y, dtype=np.float32, ensure_all_finite="allow-nan", y_numeric=True, order="C")
+        rows: Any
+        rows, grades = validate_data(
+            self, X, y, dtype=np.float32, ensure_all_finite="allow-nan", y_numeric=True, order="C"
+        )
         if sample_weight is not None:
-            sample_weight = _check_sample_weight(sample_weight, X, dtype=np.float32, ensure_non_negative=True)
+            sample_weight = _check_sample_weight(sample_weight, rows, dtype=np.float32, ensure_non_negative=True)
         if qid is not None:
             if group is not None:
                 raise InvalidArgument("`group` and `qid` say the same; give one of them")
             queries = np.asarray(qid)
-            if queries.shape != (len(X),):
-                raise InvalidArgument(f"`qid` has the shape {queries.shape} for {len(X)} rows; give one a row")
+            if queries.shape != (len(rows),):
+                raise InvalidArgument(f"`qid` has the shape {queries.shape} for {len(rows)} rows; give one a row")
             order = np.argsort(queries, kind="stable")
             _, group = np.unique(queries, return_counts=True)
-            X, y = X[order], y[order]
+            rows, grades = rows[order], grades[order]
             sample_weight = None if sample_weight is None else np.asarray(sample_weight)[order]
         given = {name: value for name, value in self.get_params(deep=False).items() if value is not None}
         names = getattr(self, "feature_names_in_", None)
         self.ranker_ = Ranker.train(
-            X,
-            y,
-            [len(X)] if group is None else group,
+            rows,
+            grades,
+            [len(rows)] if group is None else group,
             weights=sample_weight,
             valid=eval_set,
             feature_names=None if names is None or schema is not None else [str(name) for name in names],
@@ -170,8 +173,8 @@ class LambdaMARTRanker(BaseEstimator):  # type: ignore[misc]
     def predict(self, X: npt.ArrayLike) -> npt.NDArray[np.float64]:
         """The score of each row; within a query, higher is better."""
         check_is_fitted(self)
-        X = validate_data(self, X, dtype=np.float32, ensure_all_finite="allow-nan", reset=False, order="C")
-        return self.ranker_.score(X)
+        rows = validate_data(self, X, dtype=np.float32, ensure_all_finite="allow-nan", reset=False, order="C")
+        return self.ranker_.score(rows)
 
     @property
     def feature_importances_(self) -> npt.NDArray[np.float64]:
