@@ -119,6 +119,34 @@ def test_a_fork_in_the_middle_of_everything(engine):
             thread.join()
 
 
+def test_a_fork_while_feature_functions_call_back(engine, tmp_path):
+    engine.close()
+    embedder = rag.Embedder.load()
+
+    def cosine(query, candidates):
+        vectors = embedder.encode([query] + [candidate["text"] for candidate in candidates])
+        return vectors[1:] @ vectors[0]
+
+    with rag.Engine.open(tmp_path / "data", feature_functions={"my.cosine": cosine}) as engine:
+        engine.set_ranker(rag.Ranker.train_linear([[0.0], [1.0]], [0, 1], feature_names=["my.cosine"]))
+        over, degraded = threading.Event(), []
+
+        def search():
+            while not over.is_set():
+                degraded.extend(answer.degraded for answer in engine.search_many(WORDS) if answer.degraded)
+
+        threads = [threading.Thread(target=search) for _ in range(2)]
+        for thread in threads:
+            thread.start()
+        for _ in range(5):
+            in_a_child(lambda: None)
+        over.set()
+        for thread in threads:
+            thread.join(PATIENCE)
+            assert not thread.is_alive()
+        assert degraded == []
+
+
 def test_a_fork_while_several_write_and_build(engine):
     over, failures = threading.Event(), []
     index = rag.VectorIndex(4, m=4, ef_construction=8)
@@ -287,7 +315,7 @@ LONG = {
         import numpy as np
         X = np.random.default_rng(1).standard_normal((2000, 20), np.float32)
         y = (X[:, 0] > 0).astype(int)
-        call = lambda: rag.Ranker.train(X, y, [100] * 20, num_trees=1_000_000)
+        call = lambda: rag.Ranker.train(X, y, [100] * 20, num_trees=1_000_000, learning_rate=1e-6)
     """,
 }
 
