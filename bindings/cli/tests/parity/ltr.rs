@@ -13,8 +13,8 @@ use rag_core::ltr::train::Dataset;
 use rag_core::ltr::{Ranker, Rows};
 use rag_core::rankers;
 use rag_core::{Cancel, Engine, Result, Scope, Value};
-use rag_runtime::logs;
 use rag_runtime::ltr::{self, Options};
+use rag_runtime::{clicks, logs};
 use serde_json::{Map, Value as Json, json};
 
 /// What the steps of learning to rank share.
