@@ -203,6 +203,35 @@ mod tests {
     }
 
     #[test]
+    fn the_part_of_a_call_on_another_thread_waits_for_no_fork() {
+        let (tell, told) = channel();
+        let (go_on, wait) = channel::<()>();
+        let _alone = alone();
+        std::thread::scope(|scope| {
+            let call = enter();
+            let tell_of_fork = tell.clone();
+            scope.spawn(move || {
+                drop(quiesce());
+                tell_of_fork.send("forked").ok();
+            });
+            while gate().waiting == 0 {
+                std::thread::yield_now();
+            }
+            scope.spawn(move || {
+                let _part = enter_part();
+                drop(enter()); // what the part calls is inside of it
+                tell.send("part").ok();
+                wait.recv().ok();
+            });
+            assert_eq!(told.recv(), Ok("part"));
+            drop(call);
+            assert!(told.recv_timeout(Duration::from_millis(50)).is_err(), "the part is not over");
+            go_on.send(()).ok();
+            assert_eq!(told.recv(), Ok("forked"));
+        });
+    }
+
+    #[test]
     fn a_call_that_was_aside_ends_before_a_fork_that_waits_for_another_call() {
         let (tell, told) = channel();
         let (held, begun, go_on) = (Mutex::new(()), Barrier::new(3), Barrier::new(2));

@@ -78,3 +78,29 @@ pub fn load(path: &Path) -> Result<Ranker> {
 pub fn save(ranker: &Ranker, path: &Path, format: RankerFormat) -> Result<()> {
     Disk::default().write_bytes(path, &to_bytes(ranker, format)?)
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+    use rag_ltr::model::{Arithmetic, LinearColumn, LinearModel, Link};
+
+    #[test]
+    fn what_cannot_be_written_or_read_is_named() {
+        let columns = vec![LinearColumn { weight: 1.0, center: 0.0, scale: 1.0, fill: 0.0 }];
+        let (arithmetic, link) = (Arithmetic::F64, Link::Identity);
+        let linear = LinearModel { names: Vec::new(), bias: 0.0, columns, arithmetic, link };
+        let ranker = Ranker::new(Model::Linear(linear)).unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("ranker");
+        assert_eq!(save(&ranker, &path, RankerFormat::LightGbm).unwrap_err().kind(), ErrorKind::Unsupported);
+        assert_eq!(load(&path).unwrap_err().kind(), ErrorKind::NotFound, "nothing was written");
+        std::fs::write(&path, "a ranker").unwrap();
+        let error = load(&path).unwrap_err();
+        assert!(error.kind() == ErrorKind::InvalidArgument && error.to_string().contains("ranker"), "{error}");
+        save(&ranker, &path, "rag".parse().unwrap()).unwrap();
+        assert_eq!(load(&path).unwrap(), ranker);
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1, "no temporary file is left");
+        assert!("onnx".parse::<RankerFormat>().unwrap_err().to_string().contains("\"rag\""));
+    }
+}

@@ -192,38 +192,50 @@ impl From<features::FeatureLog> for FeatureLog {
 
 /// Questions as a dictionary of texts by id, or as pairs of both.
 pub(crate) fn questions(queries: &Bound<'_, PyAny>) -> PyResult<Vec<(String, String)>> {
-    pairs(queries, "queries", "{id: text} or pairs of id and text")
+    let of = |item: &[Bound<'_, PyAny>]| match item {
+        [id, text] => Some((id.extract().ok()?, text.extract().ok()?)),
+        _ => None,
+    };
+    items(queries, "queries", "{id: text} or pairs of id and text", of)
 }
 
 /// Rows of clicks as a dictionary `{id: (impressions, clicks)}`, or as triples.
 pub(crate) fn clicks(rows: &Bound<'_, PyAny>) -> PyResult<Vec<ClickCounts>> {
-    let wanted = "{id: (impressions, clicks)} or triples of these";
-    if rows.cast::<PyMapping>().is_ok() {
-        let rows: Vec<(String, (u64, u64))> = pairs(rows, "rows", wanted)?;
-        return Ok(rows.into_iter().map(|(id, (shown, clicked))| ClickCounts::new(id, shown, clicked)).collect());
-    }
-    let rows: Vec<(String, u64, u64)> = pairs(rows, "rows", wanted)?;
-    Ok(rows.into_iter().map(|(id, shown, clicked)| ClickCounts::new(id, shown, clicked)).collect())
+    let of = |item: &[Bound<'_, PyAny>]| {
+        let (id, counts) = match item {
+            [id, counts] => (id, counts.extract().ok()?),
+            [id, counts @ ..] => (id, counts.to_vec()),
+            [] => return None,
+        };
+        let [impressions, clicks] = &counts[..] else { return None };
+        Some(ClickCounts::new(id.extract::<String>().ok()?, impressions.extract().ok()?, clicks.extract().ok()?))
+    };
+    items(rows, "rows", "{id: (impressions, clicks)} or triples of these", of)
 }
 
-/// The items of a dictionary or of any other collection.
-fn pairs<'py, T>(given: &Bound<'py, PyAny>, name: &str, wanted: &str) -> PyResult<Vec<T>>
-where
-    T: for<'a> FromPyObject<'a, 'py>,
-{
-    let py = given.py();
-    let wrong = || invalid(py, format!("`{name}` is nothing such as {wanted}"));
+/// The items of a dictionary or of any other collection of tuples or lists.
+fn items<'py, T>(
+    given: &Bound<'py, PyAny>,
+    name: &str,
+    wanted: &str,
+    of: impl Fn(&[Bound<'py, PyAny>]) -> Option<T>,
+) -> PyResult<Vec<T>> {
+    let wrong = || invalid(given.py(), format!("`{name}` is not {wanted}"));
     let items = match given.cast::<PyMapping>() {
         Ok(mapping) => mapping.items()?.into_any(),
         Err(_) => given.clone(),
     };
     let items = items.try_iter().map_err(|_| wrong())?;
-    items.map(|item| item?.extract().map_err(|_| wrong())).collect()
+    items.map(|item| item?.extract::<Vec<_>>().ok().and_then(|item| of(&item)).ok_or_else(wrong)).collect()
 }
 
 /// The caller's feature functions, by the names of their features.
 pub(crate) fn functions(given: &Bound<'_, PyAny>) -> PyResult<Vec<Arc<dyn FeatureFunction>>> {
-    let named: Vec<(String, Py<PyAny>)> = pairs(given, "feature_functions", "{name: function}")?;
+    let of = |item: &[Bound<'_, PyAny>]| match item {
+        [name, function] => Some((name.extract::<String>().ok()?, function.clone().unbind())),
+        _ => None,
+    };
+    let named = items(given, "feature_functions", "{name: function}", of)?;
     named.into_iter().map(|(name, function)| of_callable(given.py(), name, function)).collect()
 }
 

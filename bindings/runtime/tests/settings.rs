@@ -87,6 +87,10 @@ fn the_model_is_loaded_as_configured() {
     let relative = read("[model]\npath = 'nowhere'\n", &[]).unwrap();
     assert!(relative.model.path.clone().unwrap().is_absolute(), "relative to the file");
     assert_eq!(relative.embedder().unwrap_err().kind(), ErrorKind::NotFound);
+    let ranker = read("[engine.ltr]\nmodel = 'nowhere'\n", &[]).unwrap();
+    assert!(ranker.engine.ltr.model.clone().unwrap().is_absolute(), "relative to the file");
+    let folder = tempfile::tempdir().unwrap();
+    assert_eq!(ranker.open(folder.path()).unwrap_err().kind(), ErrorKind::NotFound);
     let without = read("", &[("RAG__MODEL__MAX_TOKENS", "8")]).unwrap();
     assert!(without.embedder().unwrap_err().to_string().contains("`path`"));
 }
