@@ -1,4 +1,4 @@
-"""What Ranker.score costs by rows a call: ``ranker.py MODEL [ROUNDS]``; microseconds a call, medians of interleaved rounds."""
+"""What Ranker.score costs by rows a call: ``ranker.py MODEL [ROUNDS]``; medians of interleaved rounds."""
 
 import statistics
 import sys

@@ -22,8 +22,7 @@ mod vectors;
 
 use pyo3::pymodule;
 
-/// Embeddable retrieval engine: embedding, dense and lexical retrieval, fusion, learning to rank and evaluation in your own
-/// process.
+/// Embeddable retrieval engine: embedding, retrieval, fusion, learning to rank and evaluation in your own process.
 #[pymodule]
 mod _rag_core {
     #[pymodule_export]

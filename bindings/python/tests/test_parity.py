@@ -48,7 +48,11 @@ class State:
             self.engine = rag.Engine.open(self.folder / "data", config=config, feature_functions=functions)
             return None
         if method == "log_features":
-            now = datetime.datetime.fromtimestamp(arguments.pop("now"), datetime.timezone.utc) if "now" in arguments else None
+            now = (
+                datetime.datetime.fromtimestamp(arguments.pop("now"), datetime.timezone.utc)
+                if "now" in arguments
+                else None
+            )
             self.log = self.engine.log_features(**arguments, now=now)
             return None
         if method == "set_ranker":
@@ -131,7 +135,9 @@ class State:
         if arguments.get("schema"):
             arguments["schema"] = self.schema
         if "X" in arguments:
-            arguments["X"] = np.array(arguments["X"], np.float32).reshape(len(arguments["X"]), -1 if arguments["X"] else 1)
+            arguments["X"] = np.array(arguments["X"], np.float32).reshape(
+                len(arguments["X"]), -1 if arguments["X"] else 1
+            )
         if arguments.pop("log", False):
             qrels = arguments.pop("qrels")
             arguments |= {"X": self.log.X, "y": self.log.labels(qrels), "group": self.log.group}

@@ -44,7 +44,10 @@ def test_a_trained_ranker_ranks_scores_and_explains():
     run = {str(q): {str(d): scores[q * 10 + d] for d in range(10)} for q in range(40)}
     qrels = {str(q): {str(d): int(y[q * 10 + d]) for d in range(10)} for q in range(40)}
     curve = ranker.training["curves"]["train ndcg@10"]
-    assert rag.evaluate(qrels, run, ["ndcg_exp@10"])["ndcg_exp@10"] == pytest.approx(curve[-1], abs=1e-9) and curve[-1] > 0.9
+    assert (
+        rag.evaluate(qrels, run, ["ndcg_exp@10"])["ndcg_exp@10"] == pytest.approx(curve[-1], abs=1e-9)
+        and curve[-1] > 0.9
+    )
     contributions, expected = ranker.explain(X)
     assert contributions.shape == X.shape
     assert np.allclose(contributions.sum(1) + expected, scores, rtol=0, atol=1e-9)
@@ -171,8 +174,8 @@ def test_an_engine_logs_what_a_ranker_learns_from_and_ranks_by_it(engine, tmp_pa
     assert len(log.document_ids) == len(log) == 12 and not log.X.flags.writeable
     labels = log.labels(QRELS)
     grades = {(q, d): max(g, 0) for q, of in QRELS.items() for d, g in of.items()}
-    ids = [q for q, size in zip(log.query_ids, log.group) for _ in range(size)]
-    assert labels.tolist() == [grades.get(pair, 0) for pair in zip(ids, log.document_ids)]
+    ids = [q for q, size in zip(log.query_ids, log.group, strict=True) for _ in range(size)]
+    assert labels.tolist() == [grades.get(pair, 0) for pair in zip(ids, log.document_ids, strict=True)]
     ranker = rag.Ranker.train(log.X, labels, log.group, schema=schema, num_trees=20, **SMALL)
     before = engine.search(QUERIES["q1"])
     engine.set_ranker(ranker)
@@ -181,11 +184,13 @@ def test_an_engine_logs_what_a_ranker_learns_from_and_ranks_by_it(engine, tmp_pa
     assert not answer.degraded and {hit.id for hit in answer} == {hit.id for hit in before}
     start = log.query_ids.index("q1")
     rows = log.X[start * 4 : start * 4 + 4]
-    margins = dict(zip(log.document_ids[start * 4 :], ranker.margin(rows)))
+    margins = dict(zip(log.document_ids[start * 4 : start * 4 + 4], ranker.margin(rows), strict=True))
     for hit in answer:
         ltr = hit.explain.ltr
         assert ltr.score == margins[hit.id] and ltr.weight == 1 and hit.score == ltr.normalized
-        assert sum(feature.contribution for feature in ltr.features) + ltr.expected == pytest.approx(ltr.score, abs=1e-9)
+        assert sum(feature.contribution for feature in ltr.features) + ltr.expected == pytest.approx(
+            ltr.score, abs=1e-9
+        )
         assert [feature.name for feature in ltr.features] == schema.names
         assert any(feature.value is None for feature in ltr.features)
     assert pickle.loads(pickle.dumps(answer)) == answer
@@ -215,7 +220,7 @@ def test_a_configuration_names_features_and_the_ranker(engine, tmp_path):
         with pytest.raises(rag.InvalidArgument, match="snow"):
             engine.set_click_history([("snow", 1, 2)])
         log = engine.log_features([("a", "bakery winter")], k=4)
-        rows = dict(zip(log.document_ids, log.X))
+        rows = dict(zip(log.document_ids, log.X, strict=True))
         column = log.names.index
         assert rows["bread"][column("number.stars")] == 5 and np.isnan(rows["snow"][column("number.stars")])
         assert rows["bakery"][column("clicks.impressions")] == 10 and np.isnan(rows["bread"][column("clicks.rate")])
@@ -243,11 +248,13 @@ def test_functions_of_the_caller_compute_features(engine, tmp_path):
     with rag.Engine.open(tmp_path / "data", feature_functions=functions) as engine:
         assert engine.feature_schema().names[-2:] == ["my.stars", "my.cosine"]
         log = engine.log_features(QUERIES, k=4)
-        rows = dict(zip(log.document_ids, log.X))
+        rows = dict(zip(log.document_ids, log.X, strict=True))
         assert rows["bread"][-2] == 5 and np.isnan(rows["snow"][-2]) and 0 < rows["bakery"][-1] <= 1
         query, documents = next(call for call in calls if call[0] == QUERIES["q2"])
         assert {document["id"]: document for document in documents}["bakery"] == DOCUMENTS[0]
-        engine.set_ranker(rag.Ranker.train(log.X, log.labels(QRELS), log.group, num_trees=2, schema=log.schema, **SMALL))
+        engine.set_ranker(
+            rag.Ranker.train(log.X, log.labels(QRELS), log.group, num_trees=2, schema=log.schema, **SMALL)
+        )
         answers = engine.search_many(list(QUERIES.values()) * 8)
         assert not any(answer.degraded for answer in answers)
 

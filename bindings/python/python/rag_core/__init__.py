@@ -1,4 +1,4 @@
-"""Embeddable retrieval engine: embedding, dense and lexical retrieval, fusion, learning to rank and evaluation in your own process.
+"""Embeddable retrieval engine: embedding, retrieval, fusion, learning to rank and evaluation in your own process.
 
 >>> import rag_core as rag
 >>> engine = rag.Engine.open("data")                      # doctest: +SKIP

@@ -37,8 +37,8 @@ class LambdaMARTRanker(BaseEstimator):  # type: ignore[misc]
     """Trees boosted for a ranking, as ``rag_core.Ranker.train`` makes them; the parameters are its own, with LightGBM's
     names. ``None`` leaves a parameter to its default there.
 
-    Features are read as float32; NaN is a missing value. After ``fit``, ``ranker_`` is the ``rag_core.Ranker``, to be saved or
-    given to ``Engine.set_ranker``.
+    Features are read as float32; NaN is a missing value. After ``fit``, ``ranker_`` is the ``rag_core.Ranker``, to be
+    saved or given to ``Engine.set_ranker``.
     """
 
     def __init__(
