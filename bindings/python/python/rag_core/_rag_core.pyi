@@ -1,7 +1,6 @@
 # Made of the Rust signatures by `cargo xtask stubs`.
 """
-Embeddable retrieval engine: embedding, dense and lexical retrieval, fusion, learning to rank and evaluation in your own
-process.
+Embeddable retrieval engine: embedding, retrieval, fusion, learning to rank and evaluation in your own process.
 """
 
 import collections.abc
