@@ -52,16 +52,26 @@ impl Bundles {
         let mut bundles = Bundles::default();
         for chunk in words.all.chunks(LANES) {
             let first = bundles.segments.len();
-            for columns in 0..words.width().div_ceil(COLUMNS) {
-                let asks_here = |(question, _): &(Question, bool)| question.slot as usize / COLUMNS == columns;
-                let questions: Vec<Vec<_>> =
-                    chunk.iter().map(|word| words.questions(word).filter(asks_here).collect()).collect();
-                let most = questions.iter().map(Vec::len).max().unwrap_or(0);
+            let segment_of = |(question, _): &(Question, bool)| question.slot as usize / COLUMNS;
+            let by_segment = |word| {
+                let mut questions: Vec<_> = words.questions(word).collect();
+                questions.sort_by_key(segment_of);
+                questions
+            };
+            let questions: Vec<Vec<_>> = chunk.iter().map(by_segment).collect();
+            let mut segments: Vec<usize> = questions.iter().flatten().map(segment_of).collect();
+            segments.sort_unstable();
+            segments.dedup();
+            for columns in segments {
+                let of_segment = |all: &'_ Vec<(Question, bool)>| {
+                    let begin = all.partition_point(|question| segment_of(question) < columns);
+                    begin..all.partition_point(|question| segment_of(question) <= columns)
+                };
+                let questions: Vec<&[_]> = questions.iter().map(|all| &all[of_segment(all)]).collect();
+                let most = questions.iter().map(|questions| questions.len()).max().unwrap_or(0);
                 let begin = bundles.slots.len();
                 bundles.slots.extend((0..most).map(|position| slot(&questions, position)));
-                if most > 0 {
-                    bundles.segments.push(Segment { columns, slots: begin..bundles.slots.len() });
-                }
+                bundles.segments.push(Segment { columns, slots: begin..bundles.slots.len() });
             }
             let mut leaves = [0; LANES];
             for (leaves, word) in leaves.iter_mut().zip(chunk) {
@@ -112,7 +122,7 @@ fn add_values<S: Sum>(words: &Words, range: Range<usize>, bits: &[u32], sum: &mu
 }
 
 /// The questions at a position; who has none there is asked what rules nothing out.
-fn slot(questions: &[Vec<(Question, bool)>], position: usize) -> Slot {
+fn slot(questions: &[&[(Question, bool)]], position: usize) -> Slot {
     let mut slot =
         Slot { thresholds: [f32::INFINITY; LANES], keeps: [u32::MAX; LANES], columns: [0; LANES], missing_left: 0 };
     for (lane, questions) in questions.iter().enumerate() {

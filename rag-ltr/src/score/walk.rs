@@ -113,14 +113,17 @@ impl Walk {
     pub(super) fn add_up<S: Sum>(&self, rows: Rows<'_>, trees: &[Tree], sums: &mut [S]) {
         let Some(bundles) = &self.bundles else {
             for (row, sum) in rows.iter().zip(sums) {
-                for tree in trees {
-                    *sum += S::of(tree.output(row));
-                }
+                add_plainly(trees, row, sum);
             }
             return;
         };
         let mut values = vec![0.0; self.width];
         for (row, sum) in rows.iter().zip(sums) {
+            // A split at infinity lets every number through; but the opposite of infinity is above nothing.
+            if row.contains(&f32::INFINITY) {
+                add_plainly(trees, row, sum);
+                continue;
+            }
             values[..row.len()].copy_from_slice(row);
             for &column in self.zero_is_missing.iter().filter(|&&column| row[column].abs() <= ZERO) {
                 values[column] = f32::NAN;
@@ -154,5 +157,11 @@ impl Walk {
         for &at in &at[..bundle.trees] {
             *sum += S::of(self.values[at as usize]);
         }
+    }
+}
+
+fn add_plainly<S: Sum>(trees: &[Tree], row: &[f32], sum: &mut S) {
+    for tree in trees {
+        *sum += S::of(tree.output(row));
     }
 }
