@@ -8,10 +8,11 @@ pub(crate) struct Table<'py>(PyReadonlyArray2<'py, f32>);
 
 impl<'py> Table<'py> {
     pub(crate) fn new(values: &Bound<'py, PyAny>, name: &str) -> PyResult<Self> {
-        if let Ok(array) = values.cast::<PyArray2<f32>>() {
-            if array.is_c_contiguous() && array.data().is_aligned() {
-                return Ok(Table(array.readonly()));
-            }
+        if let Ok(array) = values.cast::<PyArray2<f32>>()
+            && array.is_c_contiguous()
+            && array.data().is_aligned()
+        {
+            return Ok(Table(array.readonly()));
         }
         let array = values.py().import("rag_core._arrays")?.call_method1("table", (values, name))?;
         Ok(Table(array.cast_into::<PyArray2<f32>>()?.readonly()))

@@ -14,8 +14,8 @@ use crate::convert::from_json;
 use crate::evaluation::by_query;
 use crate::features::FeatureLog;
 
-/// What users were shown and what they clicked: one impression a line of JSON, such as
-/// {"query": "q1", "shown": ["a", "b"], "clicked": ["b"]}.
+/// What users were shown and what they clicked: one impression a line of JSON, with the fields query, shown and clicked (ids
+/// of documents in the order in which they were shown).
 #[pyclass(frozen, module = "rag_core")]
 pub(crate) struct ClickLog {
     inner: ltr::clicks::ClickLog,

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use rag_core::embed::Embedder;
+use rag_core::engine::EngineBuilder;
 use rag_core::features::FeatureFunction;
 use rag_core::{Engine, Result};
 
@@ -40,6 +41,6 @@ pub fn open(
         }
         Model::Configured => settings.builder()?,
     };
-    let builder = functions.into_iter().fold(builder, |builder, function| builder.feature_function(function));
+    let builder = functions.into_iter().fold(builder, EngineBuilder::feature_function);
     settings.open_with(builder, data)
 }

@@ -100,8 +100,8 @@ class Chunk:
 @final
 class ClickLog:
     """
-    What users were shown and what they clicked: one impression a line of JSON, such as
-    {"query": "q1", "shown": ["a", "b"], "clicked": ["b"]}.
+    What users were shown and what they clicked: one impression a line of JSON, with the fields query, shown and clicked (ids
+    of documents in the order in which they were shown).
     """
     def __len__(self, /) -> int: ...
     def __repr__(self, /) -> str: ...
