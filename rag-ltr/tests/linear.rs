@@ -90,7 +90,7 @@ proptest! {
     fn ridge_is_what_the_normal_equations_say(seed in any::<u64>(), columns in 1usize..6, l2 in 0.0..20.0f64) {
         let planted = planted(seed, columns, 40, true);
         let data = planted.data(columns);
-        let model = linear(&data, &Linear { objective: LinearObjective::Regression, l2 }).unwrap();
+        let model = linear(&data, &Linear { objective: LinearObjective::Regression, l2, ..Linear::default() }).unwrap();
         let mut features = standardised(&model, &data);
         features.push(vec![1.0; 40]);
         let product = |one: &[f64], other: &dyn Fn(usize) -> f64| {
@@ -112,7 +112,7 @@ proptest! {
     fn logistic_weights_are_at_the_bottom(seed in any::<u64>(), columns in 1usize..6, l2 in 0.01..5.0f64) {
         let planted = planted(seed, columns, 60, true);
         let data = planted.data(columns);
-        let model = linear(&data, &Linear { objective: LinearObjective::Logistic, l2 }).unwrap();
+        let model = linear(&data, &Linear { objective: LinearObjective::Logistic, l2, ..Linear::default() }).unwrap();
         let margins = model.margins(data.rows).unwrap();
         let by_row: Vec<f64> =
             (0..60).map(|row| weight(&data, row) * (sigmoid(margins[row]) - f64::from(data.labels[row]))).collect();
@@ -129,7 +129,7 @@ proptest! {
         planted.labels.iter_mut().for_each(|label| *label = (*label * 3.0).floor());
         let inverse: Vec<f32> = (0..60).map(|row| 1.0 + (row % 10) as f32).collect();
         let data = Dataset { inverse_propensities: Some(&inverse), ..planted.data(columns) };
-        let model = linear(&data, &Linear { objective: LinearObjective::Pairwise, l2 }).unwrap();
+        let model = linear(&data, &Linear { objective: LinearObjective::Pairwise, l2, ..Linear::default() }).unwrap();
         let margins = model.margins(data.rows).unwrap();
         let mut by_row = vec![0.0; 60];
         for query in data.queries() {
@@ -152,7 +152,8 @@ proptest! {
 fn planted_weights_are_found_again() {
     let planted = planted(3, 5, 200, false);
     let data = Dataset { weights: None, ..planted.data(5) };
-    let model = linear(&data, &Linear { objective: LinearObjective::Regression, l2: 0.0 }).unwrap();
+    let model =
+        linear(&data, &Linear { objective: LinearObjective::Regression, l2: 0.0, ..Linear::default() }).unwrap();
     for (column, scale) in model.columns.iter().enumerate() {
         let weight = scale.weight / scale.scale;
         assert!((weight - (column as f64 - 1.5)).abs() < 1e-4, "column {column}: {weight}");
@@ -169,8 +170,8 @@ fn planted_weights_are_found_again() {
             labels.iter().map(|label| labels.iter().filter(|other| *other < label).count() as f32)
         })
         .collect();
-    let logistic = Linear { objective: LinearObjective::Logistic, l2: 0.1 };
-    let pairwise = Linear { objective: LinearObjective::Pairwise, l2: 0.1 };
+    let logistic = Linear { objective: LinearObjective::Logistic, l2: 0.1, ..Linear::default() };
+    let pairwise = Linear { objective: LinearObjective::Pairwise, l2: 0.1, ..Linear::default() };
     let models = [
         linear(&Dataset { labels: &halves, ..data }, &logistic).unwrap(),
         linear(&Dataset { labels: &grades, ..data }, &pairwise).unwrap(),
@@ -199,9 +200,9 @@ fn columns_that_say_nothing_and_columns_that_follow_from_others() {
     let halves: Vec<f32> = (0..30).map(|row| f32::from(u8::from(row > 14))).collect();
     let separable = Dataset { labels: &halves, ..data };
     for objective in [LinearObjective::Logistic, LinearObjective::Pairwise] {
-        let refused = linear(&separable, &Linear { objective, l2: 0.0 }).unwrap_err();
+        let refused = linear(&separable, &Linear { objective, l2: 0.0, ..Linear::default() }).unwrap_err();
         assert!(refused.to_string().contains("l2"), "{refused}");
-        assert!(linear(&separable, &Linear { objective, l2: 0.1 }).is_ok());
+        assert!(linear(&separable, &Linear { objective, l2: 0.1, ..Linear::default() }).is_ok());
     }
 }
 
@@ -210,7 +211,7 @@ fn data_that_do_not_fit_are_refused_by_name() {
     let values = [1.0, 2.0, 3.0, 5.0];
     let rows = Rows::new(&values, 1).unwrap();
     let data = Dataset::new(rows, &[0.0, 1.0, 0.0, 2.0], &[2, 2]);
-    let fit = |data: Dataset<'_>, objective| linear(&data, &Linear { objective, l2: 1.0 });
+    let fit = |data: Dataset<'_>, objective| linear(&data, &Linear { objective, l2: 1.0, ..Linear::default() });
     let ascend = |data: Dataset<'_>| coordinate_ascent(&data, &CoordinateAscent::default());
     let (regression, pairwise) = (LinearObjective::Regression, LinearObjective::Pairwise);
     let infinite = [1.0, f32::INFINITY, 0.0, 1.0];
@@ -235,7 +236,7 @@ fn data_that_do_not_fit_are_refused_by_name() {
         let refused = refused.unwrap_err();
         assert!(matches!(&refused, Error::Training(why) if why.contains(wanted)), "{refused} instead of {wanted}");
     }
-    let l2 = linear(&data, &Linear { objective: regression, l2: -1.0 });
+    let l2 = linear(&data, &Linear { objective: regression, l2: -1.0, ..Linear::default() });
     assert!(matches!(l2, Err(Error::Setting { name: "l2", .. })), "{l2:?}");
     let k = coordinate_ascent(&data, &CoordinateAscent { k: 0, ..CoordinateAscent::default() });
     assert!(matches!(k, Err(Error::Setting { name: "k", .. })), "{k:?}");
@@ -283,9 +284,29 @@ fn coordinate_ascent_beats_every_single_feature_on_news_judgments() {
     assert!(value > single + 0.01, "{value} is not above {single}");
     assert_eq!(coordinate_ascent(&data, &parameters).unwrap(), model, "the same seed gives the same weights");
     for objective in [LinearObjective::Regression, LinearObjective::Pairwise] {
-        let model = linear(&data, &Linear { objective, l2: 1.0 }).unwrap();
+        let model = linear(&data, &Linear { objective, l2: 1.0, ..Linear::default() }).unwrap();
         let other = mean_ndcg(&model.margins(data.rows).unwrap(), &data, 5);
         eprintln!("{objective:?}: {other:.4}");
         assert!(value >= other, "nothing ranks the training better than what looks for just that");
     }
+}
+
+#[test]
+fn by_query_a_query_with_many_pairs_counts_no_more_than_others() {
+    // The first feature orders the query of two rows, the second the other way round that of forty.
+    let mut values = vec![1.0f32, 0.0, 0.0, 1.0];
+    let mut labels = vec![1.0f32, 0.0];
+    for row in 0..40 {
+        let is_relevant = row % 2 == 0;
+        values.extend(if is_relevant { [0.0, 1.0] } else { [1.0, 0.0] });
+        labels.push(f32::from(u8::from(is_relevant)));
+    }
+    let data = Dataset::new(Rows::new(&values, 2).unwrap(), &labels, &[2, 40]);
+    let weight = |by_query| {
+        let parameters = Linear { objective: LinearObjective::Pairwise, by_query, ..Linear::default() };
+        linear(&data, &parameters).unwrap().columns[0].weight
+    };
+    assert!(weight(false) < -0.1, "{}", weight(false));
+    // Alike, the two queries say the opposite of each other.
+    assert!(weight(true).abs() < 1e-9, "{}", weight(true));
 }

@@ -65,6 +65,12 @@ struct Question {
     /// Read the words as query syntax: title:word, "a phrase", +must, -not.
     #[arg(long)]
     syntax: bool,
+    /// A ranker, as `rag train` writes it, or a model of LightGBM or XGBoost; else what the configuration says, else none.
+    #[arg(long, value_name = "FILE")]
+    ranker: Option<PathBuf>,
+    /// Weight of the ranker's score, 0 to 1; the fused score has the rest.
+    #[arg(long, value_name = "WEIGHT")]
+    ltr_weight: Option<f32>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -142,6 +148,11 @@ enum Command {
     /// The figures are over the queries with at least one relevant document (grade 1 or more); one without an answer
     /// counts 0. Documents are left whole unless --whole-documents=false. Metrics and ties are those of trec_eval.
     Eval(commands::eval::EvalArgs),
+    /// Write what a ranker sees of the candidates of some questions: a file to train on. Without questions, show which
+    /// features there are.
+    Features(commands::features::FeaturesArgs),
+    /// Train a ranker: from features with labels, from judged questions to a data folder, or from what users clicked.
+    Train(Box<commands::train::TrainArgs>),
     /// The models at hand: the bundled one, and the configured one.
     Models {
         #[command(flatten)]
@@ -166,6 +177,8 @@ fn main() -> ExitCode {
         #[cfg(feature = "distill")]
         Command::Distill(args) => commands::distill::run(output, args),
         Command::Eval(args) => commands::eval::run(output, &args),
+        Command::Features(args) => commands::features::run(output, &args),
+        Command::Train(args) => commands::train::run(output, &args),
         Command::Models { setup } => commands::maintain::models(output, &setup),
     };
     match done {

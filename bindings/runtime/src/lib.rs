@@ -8,6 +8,10 @@
 //!
 //! [engine.fusion]
 //! depth = 200
+//!
+//! [engine.ltr]
+//! model = "models/ranker.json"        # without it: the fused order
+//! weight = 0.7
 //! ```
 //!
 //! The variable `RAG__ENGINE__FUSION__DEPTH=200` says the same and wins over the file; `RAG_CONFIG` names the file where
@@ -21,6 +25,7 @@ pub mod logs;
 pub mod ltr;
 pub mod maps;
 mod overlay;
+mod trainer;
 #[cfg(feature = "hnsw")]
 pub mod vectors;
 
@@ -36,6 +41,7 @@ use serde::Deserialize;
 pub use batch::Batch;
 pub use chosen::{Model, open};
 pub use handle::{Call, Closing, Handle};
+pub use trainer::trainer;
 
 /// Variable that names the configuration file.
 pub const CONFIG_VARIABLE: &str = "RAG_CONFIG";
@@ -157,8 +163,9 @@ impl Settings {
         let ltr = &self.engine.ltr;
         let ranker = ltr.model.as_deref().map(rankers::load).transpose()?;
         let engine = builder.open(data)?;
-        if let Some(ranker) = ranker {
-            engine.set_ranker(Some(Arc::new(ranker)), ltr.weight)?;
+        if let (Some(ranker), Some(path)) = (ranker, &ltr.model) {
+            let set = engine.set_ranker(Some(Arc::new(ranker)), ltr.weight);
+            set.map_err(|error| error.with("file", path.display().to_string()))?;
         }
         Ok(engine)
     }

@@ -5,17 +5,17 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use rag_fusion::{FusedHit, Method, Run, Weighted, fuse};
+use rag_fusion::{FusedHit, Run};
 use rag_ltr::schema::{Adapter, FeatureSchema, Migrations};
 use rag_ltr::{Explained, Ranker, Rows};
 
 use super::Inner;
 use super::api::{FeatureExplanation, LtrExplanation, SearchRequest};
-use super::search::{Depth, Found, fusion_error, is_permitted};
+use super::search::{Depth, Found, is_permitted};
 use super::snapshot::Snapshot;
 use super::stages::Stages;
 use crate::error::{Error, ErrorKind, Result};
-use crate::features::{Candidates, FeatureLog, FeatureRows, Question, Sources};
+use crate::features::{Candidates, FeatureLog, FeatureRows, Question, Sources, blend};
 use crate::telemetry::{CacheRecord, Stage};
 use crate::types::{Cancel, Scope};
 
@@ -136,13 +136,13 @@ impl Inner {
         let logged = self.searching.map(queries, |(_, request)| self.logged(scope, request));
         let mut log = FeatureLog::new(self.schema().clone());
         for ((id, _), logged) in queries.iter().zip(logged) {
-            let (documents, rows) = logged.map_err(|error| error.with("query", *id))?;
-            log.push(id, documents, &rows.values);
+            let (candidates, rows) = logged.map_err(|error| error.with("query", *id))?;
+            log.push(id, candidates, &rows.values);
         }
         Ok(log)
     }
 
-    fn logged(&self, scope: &Scope, request: &SearchRequest) -> Result<(Vec<String>, FeatureRows)> {
+    fn logged(&self, scope: &Scope, request: &SearchRequest) -> Result<(Vec<(String, f32)>, FeatureRows)> {
         request.validate()?;
         self.lock.may_read()?;
         let stages = Stages::new(&*self.telemetry, &request.cancel);
@@ -152,18 +152,18 @@ impl Inner {
         let pool = found.best(depth.ranked);
         let rows = stages
             .run(Stage::Features, || self.feature_rows(&snapshot, scope, request, &found, pool, &request.cancel))?;
-        let ids = stages.run(Stage::Hydrate, || {
+        let candidates = stages.run(Stage::Hydrate, || {
             let record = |hit: &FusedHit| {
                 let record = snapshot.existing_record(hit.id)?;
                 if !is_permitted(&found.visible, scope, request, hit.id, &record) {
                     return Err(Error::internal("a candidate lies outside of the scope"));
                 }
-                Ok(record.id)
+                Ok((record.id, hit.score))
             };
             pool.iter().map(record).collect()
         })?;
         self.lock.may_read()?;
-        Ok((ids, rows))
+        Ok((candidates, rows))
     }
 
     pub(super) fn schema(&self) -> &FeatureSchema {
@@ -196,12 +196,8 @@ impl Ranking {
     ) -> Result<Order<'p>> {
         let read = self.reading.read(&rows.values, schema.features().len())?;
         let margins = self.ranker.margins(Rows::new(&read, self.ranker.columns())?)?;
-        let model = Run::new("ltr", pool.iter().zip(&margins).map(|(hit, &margin)| (hit.id, margin as f32)));
-        let fused = Run::new("fused", pool.iter().map(|hit| (hit.id, hit.score)));
-        let (model, fused) = (model.map_err(fusion_error)?, fused.map_err(fusion_error)?);
-        let runs = [Weighted::new(&fused, 1.0 - self.weight), Weighted::new(&model, self.weight)];
+        let blended = blend(pool.iter().map(|hit| (hit.id, hit.score)), &margins, self.weight)?;
         let row_of: HashMap<u64, usize> = pool.iter().enumerate().map(|(row, hit)| (hit.id, row)).collect();
-        let blended = fuse(&runs, Method::default(), usize::MAX).map_err(fusion_error)?;
         let places = blended.into_iter().filter_map(|blend| {
             let row = *row_of.get(&blend.id)?;
             let [fused, model] = &blend.contributions[..] else { return None };

@@ -322,6 +322,6 @@ fn normalized(vector: &[f32], dimension: usize) -> Result<Vec<f32>> {
     Ok(unit)
 }
 
-pub(super) fn fusion_error(error: rag_fusion::Error) -> Error {
+fn fusion_error(error: rag_fusion::Error) -> Error {
     Error::internal(format!("fusion: {error}")).with_source(error)
 }

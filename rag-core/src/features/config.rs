@@ -24,7 +24,7 @@ pub struct FeaturesConfig {
     /// Number of the schema that follows from these settings; raise it with every change, so that models and logs of
     /// before can be told apart. Default 1.
     pub version: u32,
-    /// Groups that need no field. Default: all of them.
+    /// Groups that need no field. Default: [`FeatureGroup::DEFAULT`].
     pub groups: Vec<FeatureGroup>,
     /// Fields of the group `text`. Default: all of them.
     pub text: Vec<TextField>,
@@ -52,7 +52,7 @@ impl Default for FeaturesConfig {
     fn default() -> Self {
         FeaturesConfig {
             version: 1,
-            groups: FeatureGroup::ALL.to_vec(),
+            groups: FeatureGroup::DEFAULT.to_vec(),
             text: TextField::ALL.to_vec(),
             freshness: Vec::new(),
             numeric: Vec::new(),
@@ -81,11 +81,24 @@ pub enum FeatureGroup {
     Lengths,
     /// Cosines of the question and the document's chunks.
     Vector,
+    /// How like the document is to the best ones of the fused ranking.
+    Feedback,
 }
 
 impl FeatureGroup {
     /// Every group.
-    pub const ALL: [FeatureGroup; 5] =
+    pub const ALL: [FeatureGroup; 6] = [
+        FeatureGroup::Retrieval,
+        FeatureGroup::Query,
+        FeatureGroup::Text,
+        FeatureGroup::Lengths,
+        FeatureGroup::Vector,
+        FeatureGroup::Feedback,
+    ];
+
+    /// The groups that there are unless told: all but the feedback, which reads texts of the best candidates for each
+    /// question and has no place in the cache.
+    pub const DEFAULT: [FeatureGroup; 5] =
         [FeatureGroup::Retrieval, FeatureGroup::Query, FeatureGroup::Text, FeatureGroup::Lengths, FeatureGroup::Vector];
 }
 

@@ -146,6 +146,7 @@ impl Extractor {
         self.add_retrieval(candidates, &mut rows.values);
         work.add_words(&mut rows)?;
         work.add_documents(&mut rows)?;
+        work.add_feedback(candidates.pool, &mut rows.values)?;
         work.add_functions(&mut rows.values)?;
         Ok(rows)
     }

@@ -14,6 +14,8 @@ mod document;
 #[cfg(feature = "engine")]
 mod extract;
 #[cfg(feature = "engine")]
+mod feedback;
+#[cfg(feature = "engine")]
 mod functions;
 #[cfg(feature = "engine")]
 mod log;
@@ -31,5 +33,7 @@ pub use config::{CategoryConfig, ClicksConfig, FeatureGroup, FeaturesConfig, Fre
 pub(crate) use extract::{Candidates, Extractor, FeatureRows, Question, Sources};
 #[cfg(feature = "engine")]
 pub use functions::{FeatureDocument, FeatureFunction, FeatureQuery};
+#[cfg(feature = "engine")]
+pub(crate) use log::blend;
 #[cfg(feature = "engine")]
 pub use log::{FeatureLog, LoggedQuery};

@@ -7,7 +7,7 @@ use rag_ltr::schema::{Feature, FeatureKind, FeatureSchema};
 
 use super::config::{FeatureGroup, FeaturesConfig, TextField};
 use super::functions::FeatureFunction;
-use super::text;
+use super::{feedback, text};
 use crate::error::{Error, Result};
 use crate::lexical::{BODY, TEXT, TITLE};
 
@@ -38,6 +38,7 @@ pub(crate) struct Plan {
     pub(super) metadata: Range<usize>,
     pub(super) freshness: Range<usize>,
     pub(super) clicks: Range<usize>,
+    pub(super) feedback: Range<usize>,
     pub(super) functions: Vec<Range<usize>>,
 }
 
@@ -75,6 +76,8 @@ impl Plan {
         let freshness = columns.add(FeatureKind::Numeric, prefixed("freshness", &dates));
         let click_features: &[&str] = if config.clicks.is_some() { &CLICK_FEATURES } else { &[] };
         let clicks = columns.add(FeatureKind::Numeric, prefixed("clicks", click_features));
+        let feedback =
+            columns.add(FeatureKind::Numeric, prefixed("feedback", when(FeatureGroup::Feedback, &feedback::NAMES)));
         let functions =
             functions.iter().map(|function| columns.add_all(function.features().to_vec())).collect::<Vec<_>>();
 
@@ -95,6 +98,7 @@ impl Plan {
             metadata: numbers.start..categories.end,
             freshness,
             clicks,
+            feedback,
             functions,
         })
     }

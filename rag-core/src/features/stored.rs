@@ -123,7 +123,7 @@ impl Work<'_> {
         Ok(equal.collect())
     }
 
-    fn record(&mut self, position: usize) -> Result<&Record> {
+    pub(super) fn record(&mut self, position: usize) -> Result<&Record> {
         let record = &mut self.records[position];
         if record.is_none() {
             *record = self.sources.store.record(self.docs[position])?;

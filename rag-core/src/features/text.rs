@@ -6,8 +6,8 @@ use crate::lexical::{ChunkWords, FieldStatistics, Occurrences, QueryWords};
 pub(super) const NAMES: [&str; 8] = ["bm25", "tf_idf", "coverage", "idf_share", "phrase", "pairs", "span", "proximity"];
 
 /// BM25's saturation of frequencies and its correction for length, as the lexical retriever has them.
-const K1: f64 = 1.2;
-const B: f64 = 0.75;
+pub(super) const K1: f64 = 1.2;
+pub(super) const B: f64 = 0.75;
 
 /// The features of one field of one document: each is the best over its chunks.
 #[derive(Debug, Clone, Copy)]

@@ -30,11 +30,14 @@ pub struct Linear {
     /// Half of this times the squared length of the weights is added to the loss of all rows, 0 or more. The bias is free.
     /// The weights are those of the standardised columns.
     pub l2: f64,
+    /// Whether each query counts the same for the order of pairs, whatever the number of its pairs; otherwise each pair
+    /// does, and queries with many relevant documents count more.
+    pub by_query: bool,
 }
 
 impl Default for Linear {
     fn default() -> Self {
-        Linear { objective: LinearObjective::default(), l2: 1.0 }
+        Linear { objective: LinearObjective::default(), l2: 1.0, by_query: false }
     }
 }
 
@@ -74,12 +77,19 @@ pub enum LinearObjective {
 /// infinite, more than 8192 columns (for pairs also 4096 rows of a query), and weights that have no best value without a larger `l2`; [`Error::Setting`] for an
 /// `l2` out of its range.
 pub fn linear(data: &Dataset<'_>, parameters: &Linear) -> Result<LinearModel> {
-    let Linear { objective, l2 } = *parameters;
+    let Linear { objective, l2, by_query } = *parameters;
     if !(0.0..f64::INFINITY).contains(&l2) {
         return Err(Error::Setting { name: "l2", value: l2, range: "a finite number, 0 or more" });
     }
     check(data, objective)?;
-    let fit = Fit { data: *data, columns: Standardised::new(*data)?, objective, l2, blocks: blocks(data, objective)? };
+    let fit = Fit {
+        data: *data,
+        columns: Standardised::new(*data)?,
+        objective,
+        l2,
+        by_query,
+        blocks: blocks(data, objective)?,
+    };
     let columns = data.rows.columns();
     // A pair knows no bias.
     let size = columns + usize::from(objective != LinearObjective::Pairwise);
@@ -143,6 +153,7 @@ struct Fit<'a> {
     columns: Standardised<'a>,
     objective: LinearObjective,
     l2: f64,
+    by_query: bool,
     blocks: Vec<Range<usize>>,
 }
 
@@ -225,9 +236,10 @@ impl Fit<'_> {
         let (mut value, mut first) = (0.0, Col::zeros(rows));
         // What the second derivatives multiply the features with is symmetric, and its rows sum to 0.
         let mut factors: Mat<f64> = Mat::zeros(rows, rows);
+        let share = self.share_of_pair(start, rows);
         for better in 0..rows {
             for worse in (0..rows).filter(|&worse| label(better) > label(worse)) {
-                let weight = self.pair_weight(start + better, start + worse);
+                let weight = share * self.pair_weight(start + better, start + worse);
                 let margin = margins[better] - margins[worse];
                 let doubt = sigmoid(-margin);
                 value += weight * softplus(-margin);
@@ -241,6 +253,18 @@ impl Fit<'_> {
             }
         }
         Derivatives { value, first, second: factors * features }
+    }
+
+    /// What each pair of a query counts: 1, or what makes all of them together count 1.
+    fn share_of_pair(&self, start: usize, rows: usize) -> f64 {
+        if !self.by_query {
+            return 1.0;
+        }
+        let label = |at: usize| self.data.labels[start + at];
+        let pairs = (0..rows).flat_map(|better| (0..rows).map(move |worse| (better, worse)));
+        let pairs = pairs.filter(|&(better, worse)| label(better) > label(worse));
+        let sum: f64 = pairs.map(|(better, worse)| self.pair_weight(start + better, start + worse)).sum();
+        if sum > 0.0 { 1.0 / sum } else { 1.0 }
     }
 
     fn pair_weight(&self, better: usize, worse: usize) -> f64 {

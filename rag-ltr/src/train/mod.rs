@@ -4,7 +4,7 @@
 //! have LightGBM's names and defaults. The trees depend on the data, the parameters and the seed, and not on the number
 //! of threads. [`linear`] fits a weighted sum of features to labels or to the order of pairs, [`coordinate_ascent`] looks
 //! for the weights with the best nDCG. [`importance`] says which features a model uses, [`folds`] and [`out_of_fold`]
-//! score every query by a model that has not seen it.
+//! score every query by a model that has not seen it, and [`nested`] chooses that model without it too.
 
 mod bins;
 mod boost;
@@ -18,11 +18,14 @@ mod grow;
 mod histogram;
 mod importance;
 mod linear;
+mod nested;
 mod newton;
 mod parameters;
+mod part;
 mod split;
 mod standardise;
 mod table;
+mod trainer;
 
 pub use boost::{Progress, Round, Trained, lambdamart};
 pub use coordinate::{CoordinateAscent, coordinate_ascent};
@@ -30,4 +33,7 @@ pub use dataset::Dataset;
 pub use folds::{Fold, folds, out_of_fold};
 pub use importance::{Importance, importance, permutation_importance};
 pub use linear::{Linear, LinearObjective, linear};
+pub use nested::{Nested, NestedFold, nested};
 pub use parameters::{GrowPolicy, LambdaMart, Objective};
+pub use part::Part;
+pub use trainer::{Fitted, Trainer};

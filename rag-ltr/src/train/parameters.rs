@@ -211,6 +211,15 @@ impl LambdaMart {
         Ok(())
     }
 
+    /// The metrics of the learning curve, in its order.
+    pub fn curve_names(&self) -> Vec<String> {
+        match self.objective {
+            Objective::Lambdarank => self.eval_at.iter().map(|k| format!("ndcg@{k}")).collect(),
+            Objective::Regression => vec!["squared error".to_owned()],
+            Objective::Binary => vec!["cross entropy".to_owned()],
+        }
+    }
+
     pub(crate) fn check_columns(&self, columns: usize) -> Result<()> {
         if let Some(&column) = self.categorical_feature.iter().find(|&&column| column >= columns) {
             return check("categorical_feature", column as f64, false, "columns that the rows have, counted from 0");

@@ -1,11 +1,11 @@
 //! `rag distill`.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::Args;
+use rag_core::Cancel;
 use rag_core::embed::{DistillOptions, Embedder, ModelOptions, TransformerModel, distill};
-use rag_core::{Cancel, Error};
 use serde_json::json;
 
 use crate::ui::{Output, exit, plain, progress::Progress};
@@ -35,7 +35,7 @@ pub(crate) struct DistillArgs {
 }
 
 pub(crate) fn run(output: Output, args: DistillArgs) -> Result<u8> {
-    check_out(&args.out)?;
+    super::check_out(&args.out)?;
     let name = args.name.or_else(|| Some(args.out.file_stem()?.to_string_lossy().into_owned()));
     let mut options = DistillOptions::new(name.unwrap_or_default()).with_licence(args.licence);
     options.dimension = args.dimension.unwrap_or(options.dimension);
@@ -51,44 +51,4 @@ pub(crate) fn run(output: Output, args: DistillArgs) -> Result<u8> {
         plain::line(&format!("{}: {bytes} bytes, {}", args.out.display(), model.identity())).into_owned()
     })?;
     Ok(exit::OK)
-}
-
-/// Makes sure that the file can be written, before minutes of work are spent on it.
-fn check_out(out: &Path) -> rag_core::Result<()> {
-    if out.is_dir() || out.file_name().is_none() {
-        return Err(Error::invalid(format!("`--out` is {}, a folder; name a file in it", out.display())));
-    }
-    let folder = match out.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => folder,
-        _ => Path::new("."),
-    };
-    let file = tempfile::tempfile_in(folder);
-    file.map(drop).map_err(|source| Error::io("write into the folder of `--out`,", folder, source))
-}
-
-#[cfg(test)]
-mod tests {
-    #![allow(clippy::unwrap_used)]
-    use rag_core::ErrorKind;
-
-    use super::*;
-
-    #[test]
-    fn where_the_model_goes_is_checked_first() {
-        let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("file"), "x").unwrap();
-        for (out, kind) in [
-            ("", ErrorKind::InvalidArgument),
-            ("missing/model", ErrorKind::NotFound),
-            ("file/model", ErrorKind::InvalidArgument),
-        ] {
-            let error = check_out(&folder.path().join(out)).unwrap_err();
-            assert_eq!(error.kind(), kind, "{error}");
-            assert!(error.to_string().contains("`--out`"), "{error}");
-        }
-        check_out(&folder.path().join("model")).unwrap();
-        check_out(&folder.path().join("file")).unwrap();
-        check_out(Path::new("model")).unwrap();
-        assert_eq!(folder.path().read_dir().unwrap().count(), 1, "nothing is left behind");
-    }
 }

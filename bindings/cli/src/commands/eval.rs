@@ -1,5 +1,7 @@
 //! `rag eval`: how well the retrievers rank, on a test collection or from runs that are there already.
 
+mod ltr;
+
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
@@ -58,6 +60,8 @@ pub(crate) struct EvalArgs {
     #[arg(num_args = 0..=1, require_equals = true, action = clap::ArgAction::Set)]
     whole_documents: bool,
     #[command(flatten)]
+    learning: ltr::LtrArgs,
+    #[command(flatten)]
     setup: Setup,
 }
 
@@ -97,6 +101,9 @@ fn collection(output: Output, args: &EvalArgs, folder: &Path) -> Result<u8> {
     engine.commit()?;
     let indexing = start.elapsed().as_secs_f64();
     indexed.tell_failures(output);
+    if args.learning.ltr {
+        return ltr::run(output, &engine, &beir, &args.metrics, &args.learning, indexing);
+    }
     let runs = search(output, &engine, &scope, &beir, args)?;
     let searching = start.elapsed().as_secs_f64() - indexing;
 

@@ -1,7 +1,7 @@
 //! `rag search` and `rag explain`.
 
 use anyhow::Result;
-use rag_core::engine::{Answer, Explanation, Hit, Mode, SearchRequest};
+use rag_core::engine::{Answer, Explanation, Hit, LtrExplanation, Mode, SearchRequest};
 use rag_core::{Error, ErrorKind, Filter};
 use serde_json::{Value as Json, json};
 
@@ -10,6 +10,9 @@ use crate::{Data, Question};
 
 /// Characters of a passage that are shown.
 const SHOWN: usize = 240;
+
+/// Features of a ranker that are shown to people.
+const TOP_FEATURES: usize = 5;
 
 impl Question {
     fn request(&self) -> Result<SearchRequest> {
@@ -25,7 +28,7 @@ impl Question {
 }
 
 pub(crate) fn run(output: Output, question: &Question, data: &Data, explain: bool) -> Result<u8> {
-    let engine = data.open()?;
+    let engine = data.open_ranked(question)?;
     let mut request = question.request()?;
     request.explain = explain;
     let answer = engine.search(&data.scope()?, &request)?;
@@ -34,7 +37,7 @@ pub(crate) fn run(output: Output, question: &Question, data: &Data, explain: boo
 }
 
 pub(crate) fn explain(output: Output, id: &str, question: &Question, data: &Data) -> Result<u8> {
-    let engine = data.open()?;
+    let engine = data.open_ranked(question)?;
     let Some(hit) = engine.explain(&data.scope()?, &question.request()?, id)? else {
         let depth = engine.config().fusion.depth.max(question.k);
         let message = format!("{id} is not among the first {depth} candidates of any retriever");
@@ -68,6 +71,9 @@ fn render_hit(hit: &Hit) -> String {
     out += &["\n    ", &shown, more].concat();
     if let Some(explanation) = &hit.explanation {
         out += &["\n    ", &colour::paint(colour::FAINT, parts(explanation))].concat();
+        for line in explanation.ltr.iter().flat_map(learned) {
+            out += &["\n    ", &colour::paint(colour::FAINT, plain::line(&line))].concat();
+        }
     }
     out
 }
@@ -89,6 +95,29 @@ fn parts(explanation: &Explanation) -> String {
         _ => format!("{} not among its candidates", run.run),
     });
     format!("{}: {}", explanation.fusion, runs.collect::<Vec<_>>().join("; "))
+}
+
+/// What a ranker said: how the score is blended, and which features weighed most.
+fn learned(ltr: &LtrExplanation) -> Vec<String> {
+    let mut lines = vec![format!(
+        "ltr: fused {:.3} → {:.3} × {:.2} + model {:.3} → {:.3} × {:.2}",
+        ltr.fused,
+        ltr.fused_normalized,
+        1.0 - ltr.weight,
+        ltr.score,
+        ltr.normalized,
+        ltr.weight
+    )];
+    let told = ltr.features.iter().filter_map(|feature| Some((feature, feature.contribution?)));
+    let mut told: Vec<_> = told.filter(|(_, contribution)| *contribution != 0.0).collect();
+    told.sort_by(|(_, one), (_, other)| other.abs().total_cmp(&one.abs()));
+    let parts = told.iter().take(TOP_FEATURES).map(|(feature, contribution)| {
+        let value = if feature.value.is_nan() { "missing".to_owned() } else { format!("{:.4}", feature.value) };
+        format!("{} = {value}: {contribution:+.3}", feature.name)
+    });
+    let parts = parts.collect::<Vec<_>>().join("; ");
+    lines.extend((!parts.is_empty()).then_some(parts));
+    lines
 }
 
 fn to_json(answer: &Answer) -> Json {
@@ -113,7 +142,10 @@ fn hit_json(hit: &Hit) -> Json {
                 "weight": run.weight, "contribution": run.contribution,
             })
         });
-        json!({"score": explanation.score, "fusion": explanation.fusion, "runs": runs.collect::<Vec<_>>()})
+        json!({
+            "score": explanation.score, "fusion": explanation.fusion, "runs": runs.collect::<Vec<_>>(),
+            "ltr": explanation.ltr.as_ref().map(ltr_json),
+        })
     });
     json!({
         "rank": hit.rank, "score": hit.score, "id": hit.id, "title": hit.title, "metadata": metadata,
@@ -121,5 +153,16 @@ fn hit_json(hit: &Hit) -> Json {
             "ordinal": hit.passage.ordinal, "start": hit.passage.start, "end": hit.passage.end, "text": hit.passage.text,
         },
         "explanation": explanation,
+    })
+}
+
+fn ltr_json(ltr: &LtrExplanation) -> Json {
+    let features = ltr.features.iter().map(|feature| {
+        let value = Some(feature.value).filter(|value| value.is_finite());
+        json!({"name": feature.name, "value": value, "contribution": feature.contribution})
+    });
+    json!({
+        "fused": ltr.fused, "fused_normalized": ltr.fused_normalized, "score": ltr.score, "normalized": ltr.normalized,
+        "weight": ltr.weight, "expected": ltr.expected, "features": features.collect::<Vec<_>>(),
     })
 }

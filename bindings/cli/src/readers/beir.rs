@@ -129,7 +129,11 @@ fn for_each_line(path: &Path, mut each: impl FnMut(&str) -> Result<(), String>) 
     Ok(())
 }
 
-fn read_queries(path: &Path) -> Result<BTreeMap<String, String>> {
+/// The texts of JSON Lines with `_id` and `text`, perhaps `.gz`, by their ids.
+///
+/// # Errors
+/// `NotFound` and other failures to read, `InvalidArgument` naming the file and the line.
+pub(crate) fn read_queries(path: &Path) -> Result<BTreeMap<String, String>> {
     let mut queries = BTreeMap::new();
     for_each_line(path, |line| {
         let query: Json = serde_json::from_str(line).map_err(|error| format!("malformed: {error}"))?;

@@ -33,14 +33,28 @@ pub(crate) fn read_qrels(path: &Path) -> Result<Qrels> {
 }
 
 fn parse<T>(path: &Path, parser: fn(&str) -> Result<T, LtrError>) -> Result<T> {
-    let at = |line: Option<usize>, problem: &dyn std::fmt::Display| {
-        let line = line.map_or(String::new(), |line| format!(":{line}"));
-        Error::invalid(format!("{}{line}: {problem}", path.display()))
-    };
-    let text = super::text::utf8(read(path, MAX_BYTES)?).map_err(|problem| at(None, &problem))?;
-    parser(&text).map_err(|error| match error {
-        LtrError::Line { line, problem } => at(Some(line), &problem).with_source(*problem),
-        other => at(None, &other).with_source(other),
+    parsed(path, parser(&read_text(path)?))
+}
+
+/// The text of a file, perhaps `.gz`.
+///
+/// # Errors
+/// `NotFound` and other failures to read; `ResourceExhausted` beyond 4 GiB; `InvalidArgument` for text that is not UTF-8.
+pub(crate) fn read_text(path: &Path) -> Result<String> {
+    let text = super::text::utf8(read(path, MAX_BYTES)?);
+    text.map_err(|problem| Error::invalid(format!("{}: {problem}", path.display())))
+}
+
+/// What was parsed of a file; an error gets the file and the line.
+///
+/// # Errors
+/// `InvalidArgument` naming the file and, where it is known, the line.
+pub(crate) fn parsed<T>(path: &Path, parsed: Result<T, LtrError>) -> Result<T> {
+    parsed.map_err(|error| match error {
+        LtrError::Line { line, problem } => {
+            Error::invalid(format!("{}:{line}: {problem}", path.display())).with_source(*problem)
+        }
+        other => Error::invalid(format!("{}: {other}", path.display())).with_source(other),
     })
 }
 

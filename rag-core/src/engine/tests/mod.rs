@@ -3,6 +3,7 @@
 mod durability;
 mod feature_cache;
 mod features;
+mod feedback;
 mod ranking;
 mod recovery;
 mod scores;
