@@ -1,4 +1,4 @@
-// Opens and closes an engine, and searches a vector index, again and again; fails when memory grows.
+// Opens and closes an engine, trains rankers, and searches a vector index, again and again; fails when memory grows.
 //
 //     node --expose-gc bench/soak.mjs [--cycles 1000] [--queries 2000000]
 
@@ -7,7 +7,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 
-import { Engine, VectorIndex } from "rag-core";
+import { Engine, Ranker, VectorIndex } from "rag-core";
 
 const { values } = parseArgs({
   options: { cycles: { type: "string", default: "1000" }, queries: { type: "string", default: "2000000" } },
@@ -41,11 +41,20 @@ async function flat(name, times, limit, step) {
 const folder = await mkdtemp(join(tmpdir(), "rag-core-soak-"));
 try {
   await flat("open, upsert, search, close", cycles, 24, async (i) => {
-    const engine = await Engine.open(join(folder, "data"));
+    const featureFunctions = { "my.i": async (_, documents) => documents.map(({ metadata }) => metadata.i) };
+    const engine = await Engine.open(join(folder, "data"), { featureFunctions });
     await engine.upsert([{ id: `${i % 50}`, text: `document ${i}`, metadata: { i } }]);
     await engine.commit();
     await engine.search("document", { k: 5, explain: true });
+    await engine.logFeatures({ q: "document" });
     await engine.close();
+  });
+
+  const X = Array.from({ length: 200 }, (_, row) => [row % 7, row % 11]);
+  const data = { X, y: X.map(([grade]) => grade % 3), group: [100, 100], numTrees: 10, threads: 1 };
+  await flat("trainings and scores", cycles * 5, 24, async () => {
+    const ranker = await Ranker.train({ ...data, onProgress() {} });
+    await Promise.all([ranker.score(X), ranker.explain(X), ranker.toBytes()]);
   });
 
   const [dimension, size, together] = [32, 200, 20];

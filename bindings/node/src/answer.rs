@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 
 use napi::bindgen_prelude::*;
 use napi_derive::napi;
-use rag_core::{Metadata, Value, engine};
+use rag_core::{Document, Metadata, Value, engine};
 
 use crate::convert::LARGEST_WHOLE;
 
-/// Hits that are converted at once, so that the event loop does not wait for thousands.
+/// Hits that are converted at once, so that the event loop does not wait for thousands; and features of hits that are explained.
 const SLICE: usize = 100;
+const FEATURES: usize = 500;
 
 type Single = Either4<bool, f64, BigInt, String>;
 type Field = Either<Single, Vec<Single>>;
@@ -52,7 +53,38 @@ pub struct RunExplanation {
     pub contribution: f64,
 }
 
-/// How a score came about. The contributions add up to it.
+/// One feature of a document.
+#[napi(object, object_from_js = false)]
+pub struct FeatureExplanation {
+    /// Its name.
+    pub name: String,
+    /// Its value; absent: missing.
+    pub value: Option<f64>,
+    /// Its SHAP value, what it adds to the score; absent where the model does not say enough of its training.
+    pub contribution: Option<f64>,
+}
+
+/// What a ranker thought of a document: the score is (1 − weight) · fusedNormalized + weight · normalized.
+#[napi(object, object_from_js = false)]
+pub struct LtrExplanation {
+    /// The fused score, which the contributions of the runs add up to.
+    pub fused: f64,
+    /// Its place between the least and the greatest of the candidates that the model ranked.
+    pub fused_normalized: f64,
+    /// The model's score.
+    pub score: f64,
+    /// Its place between the least and the greatest.
+    pub normalized: f64,
+    /// Weight of the model's score.
+    pub weight: f64,
+    /// What the model answers when no feature is known; the contributions of the features and it add up to its score. Absent
+    /// where the model does not say.
+    pub expected: Option<f64>,
+    /// What the model read, in its order.
+    pub features: Vec<FeatureExplanation>,
+}
+
+/// How a score came about. The contributions of the runs add up to the fused score, which is the score without a ranker.
 #[napi(object, object_from_js = false)]
 pub struct Explanation {
     /// The score that is explained.
@@ -61,6 +93,8 @@ pub struct Explanation {
     pub fusion: String,
     /// One for each run that was asked, in run order.
     pub runs: Vec<RunExplanation>,
+    /// What the ranker said; absent without one, and where it was left out.
+    pub ltr: Option<LtrExplanation>,
 }
 
 /// One found document.
@@ -113,7 +147,9 @@ impl Hits {
     /// The next ones; none after the last.
     #[napi]
     pub fn next(&mut self) -> Vec<Hit> {
-        self.inner.by_ref().take(SLICE).map(Hit::from).collect()
+        let first = self.inner.as_slice().first().and_then(|hit| hit.explanation.as_ref()?.ltr.as_ref());
+        let slice = first.map_or(SLICE, |ltr| (FEATURES / ltr.features.len().max(1)).clamp(1, SLICE));
+        self.inner.by_ref().take(slice).map(Hit::from).collect()
     }
 }
 
@@ -249,13 +285,42 @@ impl From<engine::Explanation> for Explanation {
             weight: run.weight.into(),
             contribution: run.contribution.into(),
         });
-        Explanation { score: explained.score.into(), fusion: explained.fusion, runs: runs.collect() }
+        Explanation {
+            score: explained.score.into(),
+            fusion: explained.fusion,
+            runs: runs.collect(),
+            ltr: explained.ltr.map(LtrExplanation::from),
+        }
+    }
+}
+
+impl From<engine::LtrExplanation> for LtrExplanation {
+    fn from(explained: engine::LtrExplanation) -> Self {
+        let features = explained.features.into_iter().map(|feature| FeatureExplanation {
+            name: feature.name,
+            value: Some(feature.value).filter(|value| !value.is_nan()).map(f64::from),
+            contribution: feature.contribution,
+        });
+        LtrExplanation {
+            fused: explained.fused.into(),
+            fused_normalized: explained.fused_normalized.into(),
+            score: explained.score,
+            normalized: explained.normalized.into(),
+            weight: explained.weight.into(),
+            expected: explained.expected,
+            features: features.collect(),
+        }
     }
 }
 
 impl From<engine::StoredDocument> for StoredDocument {
     fn from(stored: engine::StoredDocument) -> Self {
-        let document = stored.document;
+        StoredDocument::from(stored.document)
+    }
+}
+
+impl From<Document> for StoredDocument {
+    fn from(document: Document) -> Self {
         StoredDocument {
             id: document.id,
             title: document.title,

@@ -1,19 +1,22 @@
 //! The engine.
 
 use std::path::PathBuf;
+use std::time::{Duration, SystemTime};
 
 use napi::bindgen_prelude::*;
 use napi_derive::napi;
 use rag_core::engine::{Mode, SearchRequest};
 use rag_core::{Filter, Scope};
-use rag_runtime::{Call, Handle, K, Model};
+use rag_runtime::{Call, Handle, K, Model, Settings};
 
 use crate::answer::{Answers, Found, Hit, Stats, StoredDocument, UpsertReport, VerifyReport};
 use crate::batch::Batch;
 use crate::call::{Cancel, Pooled, apart, pooled, token};
 use crate::convert::{optional, scope};
 use crate::embedder::Embedder;
-use crate::errors::raise;
+use crate::errors::{invalid, raise};
+use crate::features::{self, FeatureFunction, FeatureSchema, Logged};
+use crate::ranker::Ranker;
 use crate::texts::Texts;
 
 /// A retrieval engine over one data folder.
@@ -35,6 +38,14 @@ pub struct SearchArguments<'a> {
     pub syntax: Option<bool>,
 }
 
+/// Features of the caller's own, by their names.
+#[napi(object, object_to_js = false)]
+pub struct FeatureFunctions<'a> {
+    pub names: Vec<String>,
+    #[napi(ts_type = "Array<(call: FeatureCall) => void>")]
+    pub functions: Vec<FeatureFunction<'a>>,
+}
+
 #[napi]
 impl Engine {
     #[napi(ts_return_type = "Promise<Engine>")]
@@ -44,6 +55,8 @@ impl Engine {
         model: Option<String>,
         embedder: Option<&Embedder>,
         config: Option<String>,
+        features: Option<String>,
+        functions: FeatureFunctions<'_>,
     ) -> Result<Object<'env>> {
         let model = match (embedder, model) {
             (Some(embedder), _) => Model::Loaded(embedder.inner.clone()),
@@ -51,8 +64,16 @@ impl Engine {
             (None, None) => Model::Configured,
         };
         let config = config.map(PathBuf::from);
+        let FeatureFunctions { names, functions } = functions;
+        let functions = names.into_iter().zip(&functions).map(|(name, function)| features::function(name, function));
+        let mut functions = functions.collect::<Result<Vec<_>>>()?;
         apart(env, move || {
-            let engine = rag_runtime::open(path.as_ref(), model.clone(), config.as_deref(), Vec::new())?;
+            let functions = std::mem::take(&mut functions);
+            let mut settings = Settings::from_environment(config.as_deref())?;
+            if let Some(features) = &features {
+                settings.put_features(features)?;
+            }
+            let engine = rag_runtime::open_with(settings, path.as_ref(), model.clone(), functions)?;
             Ok(Engine { inner: Handle::new(engine), path: path.clone() })
         })
     }
@@ -150,6 +171,65 @@ impl Engine {
         Ok(pooled(move || Ok(call.explain(&scope, &request, &id)?.map(Hit::from))))
     }
 
+    /// The features of the candidates of each question.
+    #[napi(ts_return_type = "Promise<Logged>")]
+    pub fn log_features<'env>(
+        &self,
+        env: &'env Env,
+        ids: &mut Texts,
+        texts: &mut Texts,
+        now: Option<f64>,
+        arguments: SearchArguments<'_>,
+        cancel: Option<&Cancel>,
+    ) -> Result<Object<'env>> {
+        let (call, ids, texts) = (self.call(env)?, ids.take(), texts.take());
+        let (scope, mut one) = request(env, String::new(), arguments, cancel)?;
+        one.now = now.map(|milliseconds| time(env, milliseconds)).transpose()?;
+        apart(env, move || {
+            let requests = ids.iter().zip(&texts).map(|(id, text)| {
+                let mut request = one.clone();
+                request.text.clone_from(text);
+                (id.as_str(), request)
+            });
+            call.log_features(&scope, &requests.collect::<Vec<_>>()).map(Logged::from)
+        })
+    }
+
+    #[napi]
+    pub fn feature_schema(&self, env: &Env) -> Result<FeatureSchema> {
+        Ok(FeatureSchema { inner: self.call(env)?.feature_schema().clone() })
+    }
+
+    #[napi(getter)]
+    pub fn ranker(&self, env: &Env) -> Result<Option<Ranker>> {
+        Ok(self.call(env)?.ranker().map(|inner| Ranker { inner }))
+    }
+
+    #[napi(ts_return_type = "Promise<void>")]
+    pub fn set_ranker(&self, env: &Env, ranker: Option<&Ranker>, weight: Option<f64>) -> Result<AsyncTask<Pooled<()>>> {
+        let (call, ranker) = (self.call(env)?, ranker.map(|ranker| ranker.inner.clone()));
+        let weight = weight.map_or(call.config().ltr.weight, |weight| weight as f32);
+        Ok(pooled(move || call.set_ranker(ranker.clone(), weight)))
+    }
+
+    /// One number of each kind for each id.
+    #[napi(ts_return_type = "Promise<void>")]
+    pub fn set_click_history<'env>(
+        &self,
+        env: &'env Env,
+        ids: &mut Texts,
+        impressions: Float64ArraySlice<'_>,
+        clicks: Float64ArraySlice<'_>,
+        tenant: Option<String>,
+    ) -> Result<Object<'env>> {
+        let (call, scope, ids) = (self.call(env)?, scope(env, tenant.as_deref())?, ids.take());
+        let (impressions, clicks) = (impressions.to_vec(), clicks.to_vec());
+        apart(env, move || {
+            let rows = features::click_counts(&ids, &impressions, &clicks)?;
+            call.set_click_history(&scope, &rows)
+        })
+    }
+
     #[napi(ts_return_type = "Promise<StoredDocument | null>")]
     pub fn get(
         &self,
@@ -221,6 +301,13 @@ impl Engine {
     fn call(&self, env: &Env) -> Result<Call> {
         self.inner.call().map_err(|error| raise(env, &error))
     }
+}
+
+/// A time of JavaScript: milliseconds since 1970.
+fn time(env: &Env, milliseconds: f64) -> Result<SystemTime> {
+    let (epoch, distance) = (SystemTime::UNIX_EPOCH, Duration::try_from_secs_f64(milliseconds.abs() / 1000.0).ok());
+    let time = |distance| if milliseconds < 0.0 { epoch.checked_sub(distance) } else { epoch.checked_add(distance) };
+    distance.and_then(time).ok_or_else(|| invalid(env, "`now` is an invalid date"))
 }
 
 fn parsed(env: &Env, filter: &str) -> Result<Filter> {

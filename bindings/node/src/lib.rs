@@ -9,10 +9,15 @@
 mod answer;
 mod batch;
 mod call;
+mod callback;
+mod clicks;
 mod convert;
 mod embedder;
 mod engine;
 mod errors;
+mod features;
+mod floats;
+mod ranker;
 mod runs;
 mod texts;
 mod vectors;

@@ -127,6 +127,16 @@ impl Evaluation {
         Ok(())
     }
 
+    /// The judgments; there are none afterwards.
+    pub(crate) fn take_judgments(&mut self) -> ByQuery<i32> {
+        std::mem::take(&mut self.qrels)
+    }
+
+    /// The run; there is none afterwards.
+    pub(crate) fn take_run(&mut self) -> ByQuery<f64> {
+        std::mem::take(&mut self.run)
+    }
+
     /// Puts the answer to a query.
     #[napi]
     pub fn put(&mut self, query: String, documents: Vec<String>, scores: Vec<f64>) {

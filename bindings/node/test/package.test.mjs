@@ -56,8 +56,9 @@ describe("from tarballs, in an empty folder, without a network", () => {
     });
     assert.match(printed[0], /^bakery 0\.\d+ The bakery opens at six\.\n$|^bakery 1 The bakery opens at six\.\n$/);
     assert.match(printed[1], /^3000 3002\n$/);
-    assert.match(printed[2], /^invalid_argument `k` is 0; ask for 1 to 10000 hits\n$/);
-    assert.match(printed[3], /^7n 0\.\d+\n\[ 'b', 'a' \] \{ 'ndcg@10': 1, mrr: 1 \}\n$/);
+    assert.match(printed[2], /^4 my\.stars 15\n$/);
+    assert.match(printed[3], /^invalid_argument `k` is 0; ask for 1 to 10000 hits\n$/);
+    assert.match(printed[4], /^7n 0\.\d+\n\[ 'b', 'a' \] \{ 'ndcg@10': 1, mrr: 1 \}\n$/);
 
     for (const name of installed) {
       const files = readdirSync(join(home, "node_modules", name));
@@ -76,6 +77,7 @@ describe("from tarballs, in an empty folder, without a network", () => {
     assert.equal(example("ingest.js", "documents.jsonl", "numbers"), "3 added, 0 updated, 0 unchanged\n");
     assert.match(example("ask.js", "numbers", "number", "2"), /^1\. 2 \(/);
     assert.match(example("ask.js", "numbers", " "), /^that is no question: `text` is empty/);
+    assert.match(example("rank.js"), /after { 'ndcg@10': 1 } by .*'my\.votes'.*\n2 true\nschema_mismatch\n$/);
     for (const name of ["compare.js", "imported.mjs"]) {
       assert.match(example(name), /fused \{ 'ndcg@10': 1, mrr: 1 \}/);
     }

@@ -6,7 +6,7 @@ import { test } from "node:test";
 import { setTimeout as sleep } from "node:timers/promises";
 import { Worker } from "node:worker_threads";
 
-import { Engine, VectorIndex } from "rag-core";
+import { Engine, Ranker, VectorIndex } from "rag-core";
 
 import { folder, ROOT, run } from "./support.mjs";
 
@@ -87,7 +87,8 @@ async function longest(work) {
 test("the event loop is never away for 20 ms", async (t) => {
   let engine;
   t.after(() => engine?.close());
-  engine = await Engine.open(join(folder(t), "data"));
+  const featureFunctions = { "my.number": (_, documents) => documents.map(({ metadata }) => metadata.number) };
+  engine = await Engine.open(join(folder(t), "data"), { featureFunctions });
   const words = Array.from({ length: 300 }, (_, i) => `word${i}`).join(" ");
   const documents = Array.from({ length: 5000 }, (_, i) => ({
     id: `${i}`,
@@ -98,6 +99,10 @@ test("the event loop is never away for 20 ms", async (t) => {
   const questions = Array.from({ length: 300 }, (_, i) => `word${i}`);
   const [keys, vectors] = [BigUint64Array.from({ length: 40_000 }, (_, i) => BigInt(i)), new Float32Array(40_000 * 256).fill(1)];
   const index = new VectorIndex(256);
+  const values = Float32Array.from({ length: 200_000 * 20 }, (_, at) => (at * 7919) % 1009);
+  const [rows, grades] = [values.subarray(0, 20_000 * 20), Array.from({ length: 20_000 }, (_, at) => ((at * 140) % 1009) % 5)];
+  const how = { X: rows, columns: 20, y: grades, group: Array(200).fill(100), numTrees: 50 };
+  let ranker;
   const calls = {
     "upsert of an array": () => engine.upsert(documents),
     "upsert of an iterator": () => engine.upsert(documents.values()),
@@ -107,6 +112,12 @@ test("the event loop is never away for 20 ms", async (t) => {
     ids: () => engine.ids(),
     "delete of 200,000 ids": () => engine.delete(ids),
     "add of 40 MB": () => index.add(keys, vectors),
+    training: async () => (ranker = await Ranker.train({ ...how, onProgress() {} })),
+    "training of an array of rows": () => Ranker.train({ ...how, X: Array.from({ length: 20_000 }, () => Array(20).fill(1)), numTrees: 2 }),
+    "scores of 200,000 rows": () => ranker.score(values),
+    "explanations of 2000 rows": () => ranker.explain(values.subarray(0, 2000 * 20)),
+    "features of 100 × 100 with a function": () => engine.logFeatures(questions.slice(0, 100).map((text, at) => [`${at}`, text])),
+    "features of 5000 with a function": () => engine.logFeatures({ q: "word7" }, { k: 5000 }),
   };
   const idle = await longest(() => sleep(1000));
   for (const [name, work] of Object.entries(calls)) {

@@ -1,7 +1,16 @@
 import { Turn } from "./call";
 import * as native from "./native";
 
-export type { Chunk, Explanation, RunExplanation, Stats, UpsertReport, VerifyReport } from "./native";
+export type {
+  Chunk,
+  Explanation,
+  FeatureExplanation,
+  LtrExplanation,
+  RunExplanation,
+  Stats,
+  UpsertReport,
+  VerifyReport,
+} from "./native";
 
 /** A metadata value as it comes back; whole numbers beyond 2⁵³ are of type bigint. */
 export type MetadataValue = native.NamedField["value"];

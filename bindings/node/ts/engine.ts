@@ -3,8 +3,23 @@ import { asked, call, CallOptions, now, pathOf, Turn, under, waiting } from "./c
 import { Document, handOver } from "./documents";
 import { Embedder } from "./embedder";
 import { expect, expectAll, expectStrings, given } from "./errors";
+import {
+  ClickCounts,
+  FeatureFunctions,
+  FeatureLog,
+  FeaturesOptions,
+  functionsOf,
+  historyOf,
+  logOf,
+  Questions,
+  questionsOf,
+  refuseFromFunction,
+} from "./features";
 import { Filter, jsonOf } from "./filter";
 import * as native from "./native";
+import { settingsOf } from "./names";
+import { Ranker, rankerOf } from "./ranker";
+import { FeatureSchema, schemaOf } from "./schema";
 import { textsOf, withTexts } from "./texts";
 
 /** How a folder is opened. */
@@ -19,6 +34,14 @@ export interface OpenOptions {
    * RAG__ENGINE__FUSION__DEPTH win over both.
    */
   config?: string | URL | null | undefined;
+  /**
+   * Features of your own, by their names: each function gets a question and all of its candidates and gives a number for each, or
+   * a promise of them. The event loop runs it while the search waits. What it throws makes the search do without the ranker, and
+   * say so in `degraded`; a log of features fails. It cannot call the engine that waits for it.
+   */
+  featureFunctions?: FeatureFunctions | null | undefined;
+  /** Which features rankers read; see docs/features.md. What is given wins over file and variables. */
+  features?: FeaturesOptions | null | undefined;
 }
 
 /** Whose documents a call is about. */
@@ -51,6 +74,18 @@ export interface QuestionOptions extends CallOptions, TenantOptions {
   syntax?: boolean | null | undefined;
 }
 
+/** Which candidates are logged. */
+export interface LogOptions extends Omit<QuestionOptions, "explain"> {
+  /** When the questions were asked, for features that count ages; now unless told. */
+  now?: Date | null | undefined;
+}
+
+/** How a ranker is used. */
+export interface RankerOptions {
+  /** Share of the ranker in the score, 0 to 1; the rest is the fused score's. That of the configuration, else 1, unless told. */
+  weight?: number | null | undefined;
+}
+
 /** What can be asked of a question. */
 export interface SearchOptions extends QuestionOptions {
   /** The vector of the question, if there is one already. */
@@ -62,17 +97,29 @@ export interface SearchOptions extends QuestionOptions {
  * with `commit`.
  */
 export class Engine implements AsyncDisposable {
-  readonly #native: native.Engine;
+  readonly #inner: native.Engine;
+  /** Stands for this engine where its feature functions run: they would keep itself alive. */
+  readonly #self: object;
 
-  private constructor(inner: native.Engine) {
-    this.#native = inner;
+  private constructor(inner: native.Engine, self: object) {
+    [this.#inner, this.#self] = [inner, self];
+  }
+
+  /** For calls that wait. */
+  get #native(): native.Engine {
+    refuseFromFunction(this.#self);
+    return this.#inner;
   }
 
   /** Opens or makes the data folder. One process has it open at a time. */
   static async open(path: string | URL, options: OpenOptions = {}): Promise<Engine> {
-    const { model, config } = options;
+    const { model, config, features, featureFunctions } = options;
+    expect("features", features, "object");
     const [embedder, file] = model instanceof Embedder ? [model.native, undefined] : [undefined, pathOf(model)];
-    return new Engine(await call({}, () => native.Engine.open(pathOf(path), file, embedder, pathOf(config))));
+    const self = {};
+    const [declared, own] = [settingsOf("features", features), functionsOf(featureFunctions, self)];
+    const open = () => native.Engine.open(pathOf(path), file, embedder, pathOf(config), declared, own);
+    return new Engine(await call({}, open), self);
   }
 
   /**
@@ -141,6 +188,48 @@ export class Engine implements AsyncDisposable {
     return hit ? named(hit) : null;
   }
 
+  /**
+   * Takes a ranker into use for all searches from now on; null: none. The score of a hit is then a blend of the fused score and
+   * the ranker's. A ranker of features that this engine does not have is refused with `schema_mismatch`.
+   */
+  async setRanker(ranker: Ranker | null, { weight }: RankerOptions = {}): Promise<void> {
+    expect("ranker", ranker, Ranker);
+    expect("weight", weight, "number");
+    return call({}, () => this.#native.setRanker(ranker?.native, weight));
+  }
+
+  /** The ranker in use; null without one. */
+  get ranker(): Ranker | null {
+    const inner = now(() => this.#inner.ranker);
+    return inner && rankerOf(inner);
+  }
+
+  /** The features that rankers read and `logFeatures` writes. */
+  featureSchema(): FeatureSchema {
+    return schemaOf(now(() => this.#inner.featureSchema()));
+  }
+
+  /**
+   * The features of the candidates of each question, which has an id of your own, just as a ranker would see them: what a ranker
+   * is trained on.
+   */
+  async logFeatures(queries: Questions, options: LogOptions = {}): Promise<FeatureLog> {
+    const [ids, texts] = questionsOf(queries);
+    expect("now", options.now, Date);
+    const [question, time] = [argumentsOf(options), options.now?.getTime()];
+    const logged = await under(options, (cancel) =>
+      withTexts(ids, (named) => withTexts(texts, (asked) => this.#native.logFeatures(named, asked, time, question, cancel))),
+    );
+    return logOf(logged);
+  }
+
+  /** Takes the click-through history of a tenant, in the place of the one before; it is kept in memory, for features. */
+  async setClickHistory(rows: readonly ClickCounts[], { tenant }: TenantOptions = {}): Promise<void> {
+    expect("tenant", tenant, "string");
+    const [ids, impressions, clicks] = historyOf(rows);
+    return withTexts(ids, (texts) => this.#native.setClickHistory(texts, impressions, clicks, tenant));
+  }
+
   /** A stored document; null when there is none of that id. */
   async get(id: string, { tenant }: TenantOptions = {}): Promise<StoredDocument | null> {
     expect("id", id, "string", false);
@@ -175,12 +264,12 @@ export class Engine implements AsyncDisposable {
 
   /** What opening found damaged or missing among the derived files, and made again from the store. */
   get repairs(): string[] {
-    return now(() => this.#native.repairs);
+    return now(() => this.#inner.repairs);
   }
 
   /** The data folder. */
   get path(): string {
-    return this.#native.path;
+    return this.#inner.path;
   }
 
   /** Closes the folder once the calls under way are over, so that another process may open it; what is staged is dropped. */

@@ -44,7 +44,7 @@ export function invalid(message: string): RagError {
  * Refuses a value that is not of its type or class, text that is not well formed, and memory that other threads may change;
  * undefined and null pass where it `isOptional`.
  */
-export function expect(name: string, value: unknown, wanted: string | (new (...of: never[]) => unknown), isOptional = true): void {
+export function expect(name: string, value: unknown, wanted: string | Class, isOptional = true): void {
   if (isOptional && value == null) return;
   const fits = typeof wanted === "string" ? typeof value === wanted : value instanceof wanted;
   if (!fits) throw invalid(`\`${name}\` is ${kindOf(value)}; give ${article(typeof wanted === "string" ? wanted : wanted.name)}`);
@@ -52,6 +52,12 @@ export function expect(name: string, value: unknown, wanted: string | (new (...o
   if (ArrayBuffer.isView(value) && value.buffer instanceof SharedArrayBuffer) {
     throw invalid(`\`${name}\` is in a SharedArrayBuffer, which other threads may change; give a copy: \`${name}.slice()\``);
   }
+}
+
+/** A class, whoever may construct it. */
+interface Class {
+  readonly name: string;
+  [Symbol.hasInstance](value: unknown): boolean;
 }
 
 /** What is wrong with text of which the engine would see U+FFFD: different ids would become the same. */
@@ -79,7 +85,7 @@ export function expectStrings(name: string, values: unknown): asserts values is 
 }
 
 /** What a value is, in words. */
-function kindOf(value: unknown): string {
+export function kindOf(value: unknown): string {
   if (value === undefined || value === null) return value === null ? "null" : "missing";
   return article(typeof value === "object" ? (value.constructor?.name ?? "Object") : typeof value);
 }

@@ -83,18 +83,31 @@ export async function evaluate(
   { perQuery, missing }: EvaluateOptions & { perQuery?: boolean | null | undefined } = {},
 ): Promise<Map<string, Record<string, number>> | Record<string, number>> {
   expectStrings("metrics", metrics);
+  const given = await judged(qrels);
+  await answered(run, given);
+  const { means, queries } = await asked(() => given.measure([...metrics], perQuery ?? false, missing));
+  const named = (values: number[]) => Object.fromEntries(metrics.map((name, at) => [name, values[at] as number]));
+  return perQuery ? new Map(queries.map(({ query, values }) => [query, named(values)])) : named(means);
+}
+
+/** Judgments, handed over. */
+export async function judged(qrels: ByQuery): Promise<native.Evaluation> {
   const [given, turn] = [new native.Evaluation(), new Turn()];
   for (const [query, documents, grades] of queriesOf("`qrels`", qrels)) {
     now(() => given.judge(query, documents, grades));
     if (turn.isOver) await turn.pass();
   }
+  return given;
+}
+
+/** A run, handed over. */
+export async function answered(run: ByQuery, given = new native.Evaluation()): Promise<native.Evaluation> {
+  const turn = new Turn();
   for (const [query, documents, scores] of queriesOf("`run`", run)) {
     now(() => given.put(query, documents, scores));
     if (turn.isOver) await turn.pass();
   }
-  const { means, queries } = await asked(() => given.measure([...metrics], perQuery ?? false, missing));
-  const named = (values: number[]) => Object.fromEntries(metrics.map((name, at) => [name, values[at] as number]));
-  return perQuery ? new Map(queries.map(({ query, values }) => [query, named(values)])) : named(means);
+  return given;
 }
 
 /** The queries of a run or of judgments, each with its documents and their numbers. */
@@ -109,8 +122,13 @@ function* queriesOf(name: string, run: ByQuery): Generator<[string, string[], nu
   }
 }
 
-function entriesOf<T>(name: string, value: unknown): Iterable<[string, T]> {
+/** The entries of an object or a Map. */
+export function entriesOf<T>(
+  name: string,
+  value: unknown,
+  wanted = "give {query: {document: number}}, or Maps",
+): Iterable<[string, T]> {
   if (value instanceof Map) return value as Map<string, T>;
   if (typeof value === "object" && value !== null && !Array.isArray(value)) return Object.entries(value as Record<string, T>);
-  throw invalid(`${name} is no object; give {query: {document: number}}, or Maps`);
+  throw invalid(`${name} is no object; ${wanted}`);
 }

@@ -1,4 +1,5 @@
-import { asked, call, CallOptions, now, pathOf, Turn, under } from "./call";
+import { copied } from "./arrays";
+import { asked, call, CallOptions, now, pathOf, under } from "./call";
 import { expect, expectAll, given, invalid } from "./errors";
 import * as native from "./native";
 
@@ -36,37 +37,6 @@ export interface QueryOptions extends CallOptions {
   allow?: BigUint64Array | null | undefined;
   /** For several vectors; 0, unless told, for those of the index. */
   threads?: number | null | undefined;
-}
-
-/** Bytes that are copied at once. */
-const SLICE = 4 << 20;
-
-/** A copy that nobody else has. */
-async function copied<T extends Float32Array | BigUint64Array>(name: string, from: T, signal?: AbortSignal | null): Promise<T> {
-  const { length, byteOffset, BYTES_PER_ELEMENT: width } = from;
-  const array = (from instanceof Float32Array ? Float32Array : BigUint64Array) as unknown as new (...of: unknown[]) => T;
-  const gone = () => invalid(`\`${name}\` has been transferred or resized; call before that, or give a copy`);
-  if (isGone(from)) throw gone();
-  const [copy, turn] = [new array(length), new Turn()];
-  for (let at = 0; at < length; ) {
-    const part = new array(from.buffer, byteOffset + at * width, Math.min(length - at, SLICE / width));
-    copy.set(part as never, at);
-    if ((at += part.length) === length) break;
-    await turn.pass();
-    signal?.throwIfAborted();
-    if (from.length !== length) throw gone();
-  }
-  return copy;
-}
-
-/** Whether the buffer is transferred, which leaves an array empty. */
-function isGone({ buffer, length }: Float32Array | BigUint64Array): boolean {
-  if (length > 0) return false;
-  try {
-    return !new Uint8Array(buffer);
-  } catch {
-    return true;
-  }
 }
 
 /**

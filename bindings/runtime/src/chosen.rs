@@ -32,7 +32,19 @@ pub fn open(
     config: Option<&Path>,
     functions: Vec<Arc<dyn FeatureFunction>>,
 ) -> Result<Engine> {
-    let mut settings = Settings::from_environment(config)?;
+    open_with(Settings::from_environment(config)?, data, model, functions)
+}
+
+/// As [`open`], with these settings.
+///
+/// # Errors
+/// As [`Settings::open`].
+pub fn open_with(
+    mut settings: Settings,
+    data: &Path,
+    model: Model,
+    functions: Vec<Arc<dyn FeatureFunction>>,
+) -> Result<Engine> {
     let builder = match model {
         Model::Loaded(embedder) => Engine::builder().config(settings.engine.clone()).embedder(embedder),
         Model::At(path) => {

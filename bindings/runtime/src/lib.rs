@@ -39,7 +39,7 @@ use rag_core::{Engine, Error, Result, rankers};
 use serde::Deserialize;
 
 pub use batch::Batch;
-pub use chosen::{Model, open};
+pub use chosen::{Model, open, open_with};
 pub use handle::{Call, Closing, Handle};
 pub use trainer::trainer;
 
@@ -126,6 +126,28 @@ impl Settings {
         })?;
         settings.engine.validate()?;
         Ok(settings)
+    }
+
+    /// Puts fields of `engine.features`, a JSON object, in the place of those that there are.
+    ///
+    /// ```
+    /// let mut settings = rag_runtime::Settings::default();
+    /// settings.put_features(r#"{"version": 2, "numeric": ["stars"]}"#)?;
+    /// assert_eq!((settings.engine.features.version, settings.engine.features.cache_mib), (2, 64));
+    /// # Ok::<(), rag_core::Error>(())
+    /// ```
+    ///
+    /// # Errors
+    /// `InvalidArgument`, naming the field.
+    pub fn put_features(&mut self, json: &str) -> Result<()> {
+        let wrong = |error: serde_json::Error| Error::invalid(format!("`features`: {error}")).with_source(error);
+        let given: serde_json::Map<String, serde_json::Value> = serde_json::from_str(json).map_err(wrong)?;
+        let mut features = serde_json::to_value(&self.engine.features).map_err(wrong)?;
+        for (name, value) in given {
+            features[name] = value;
+        }
+        self.engine.features = serde_json::from_value(features).map_err(wrong)?;
+        self.engine.features.validate()
     }
 
     /// Loads the embedding model.

@@ -2,8 +2,8 @@
 
 use std::fmt;
 use std::mem::size_of;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use moka::sync::Cache;
 
@@ -23,7 +23,9 @@ const ENTRY_BYTES: usize = size_of::<CacheKey>() + 160;
 /// assert_eq!(cache.stats().entries, 0);
 /// ```
 pub struct MemoryCache {
-    entries: Cache<CacheKey, Arc<[u8]>>,
+    /// Made for the first value: many engines never rank.
+    entries: OnceLock<Cache<CacheKey, Arc<[u8]>>>,
+    bytes: u64,
     hits: AtomicU64,
     misses: AtomicU64,
 }
@@ -37,15 +39,18 @@ impl fmt::Debug for MemoryCache {
 impl MemoryCache {
     /// A cache of at most about `bytes`.
     pub fn new(bytes: u64) -> Self {
+        MemoryCache { entries: OnceLock::new(), bytes, hits: AtomicU64::new(0), misses: AtomicU64::new(0) }
+    }
+
+    fn entries(&self) -> &Cache<CacheKey, Arc<[u8]>> {
         let weigh = |_: &CacheKey, value: &Arc<[u8]>| u32::try_from(ENTRY_BYTES + value.len()).unwrap_or(u32::MAX);
-        let entries = Cache::builder().max_capacity(bytes).weigher(weigh).build();
-        MemoryCache { entries, hits: AtomicU64::new(0), misses: AtomicU64::new(0) }
+        self.entries.get_or_init(|| Cache::builder().max_capacity(self.bytes).weigher(weigh).build())
     }
 }
 
 impl FeatureCache for MemoryCache {
     fn get_many(&self, keys: &[CacheKey]) -> Result<Vec<Option<Arc<[u8]>>>> {
-        let values: Vec<_> = keys.iter().map(|key| self.entries.get(key)).collect();
+        let values: Vec<_> = keys.iter().map(|key| self.entries.get().and_then(|entries| entries.get(key))).collect();
         let hits = values.iter().flatten().count() as u64;
         self.hits.fetch_add(hits, Ordering::Relaxed);
         self.misses.fetch_add(values.len() as u64 - hits, Ordering::Relaxed);
@@ -54,18 +59,21 @@ impl FeatureCache for MemoryCache {
 
     fn put_many(&self, entries: Vec<(CacheKey, Arc<[u8]>)>) -> Result<()> {
         for (key, value) in entries {
-            self.entries.insert(key, value);
+            self.entries().insert(key, value);
         }
         Ok(())
     }
 
     fn stats(&self) -> CacheStats {
-        self.entries.run_pending_tasks();
+        let entries = self.entries.get();
+        if let Some(entries) = entries {
+            entries.run_pending_tasks();
+        }
         CacheStats {
             hits: self.hits.load(Ordering::Relaxed),
             misses: self.misses.load(Ordering::Relaxed),
-            entries: self.entries.entry_count(),
-            bytes: self.entries.weighted_size(),
+            entries: entries.map_or(0, Cache::entry_count),
+            bytes: entries.map_or(0, Cache::weighted_size),
         }
     }
 }

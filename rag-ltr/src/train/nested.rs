@@ -130,7 +130,7 @@ mod tests {
     fn no_choice_and_no_model_sees_a_held_out_query() {
         let options = Nested { weights: vec![0.2, 0.8], ..OPTIONS };
         let asked = RefCell::new(Vec::new());
-        let fit = |_: &(), train: &[usize]| Ok::<_, Error>(train.to_vec());
+        let fit = |(): &(), train: &[usize]| Ok::<_, Error>(train.to_vec());
         let score = |seen: &Vec<usize>, query: usize| {
             assert!(!seen.contains(&query), "a model has seen the query that it scores");
             Ok(vec![seen.len() as f64])
@@ -163,7 +163,7 @@ mod tests {
     fn without_a_choice_nothing_is_compared() {
         let options = Nested { weights: vec![0.5], inner_folds: 0, ..OPTIONS };
         let mut fits = 0;
-        let fit = |_: &(), _: &[usize]| {
+        let fit = |(): &(), _: &[usize]| {
             fits += 1;
             Ok::<_, Error>(())
         };

@@ -156,7 +156,7 @@ mod tests {
     use super::*;
     use crate::matrix::Rows;
 
-    fn of(parameters: Value) -> Map<String, Value> {
+    fn of(parameters: &Value) -> Map<String, Value> {
         parameters.as_object().cloned().unwrap()
     }
 
@@ -195,7 +195,7 @@ mod tests {
     #[test]
     fn what_is_not_known_is_named() {
         let told =
-            |objective: &str, parameters: Value| Trainer::new(objective, of(parameters)).unwrap_err().to_string();
+            |objective: &str, parameters: Value| Trainer::new(objective, of(&parameters)).unwrap_err().to_string();
         assert!(told("lambdarnk", json!({})).contains("lambdarank, regression"));
         assert!(told("lambdarank", json!({"num_leave": 3})).contains("`num_leave`"));
         assert!(told("lambdarank", json!({"num_leaves": "many"})).contains("many"));

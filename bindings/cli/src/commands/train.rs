@@ -116,10 +116,12 @@ pub(crate) fn run(output: Output, args: &TrainArgs) -> Result<u8> {
             dataset.rows.columns(),
         );
         if let Some(crossed) = &crossed {
-            text += &format!("\n{}", crossed.table());
+            text.push('\n');
+            text.push_str(&crossed.table());
         }
         if !curve.is_empty() {
-            text += &format!("\n{}", curve_table(&curves, curve.len()));
+            text.push('\n');
+            text.push_str(&curve_table(&curves, curve.len()));
         }
         text + &format!("\n{}", features_table(&features, validation.is_some()))
     })?;

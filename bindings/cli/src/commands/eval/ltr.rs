@@ -97,7 +97,7 @@ pub(super) fn run(
     answer["folds"] = folds.iter().map(|fold| fold_json(fold, &args.objective)).collect();
     answer["features"] = json!(features);
     answer["ablation"] = json!(ablated);
-    answer["per_query"] = pools.per_query(&judged, metric);
+    answer["per_query"] = per_query(&judged, metric);
     answer["seconds"] = json!({"index": seconds});
     output.answer(&answer, |_| {
         let mut text = format!(
@@ -280,14 +280,14 @@ impl<'a> Pools<'a> {
         let values = rows().flat_map(|rows| all.slice(rows).values()).copied().collect();
         Ok((values, rows().map(|rows| rows.len()).collect()))
     }
+}
 
-    fn per_query(&self, judged: &Judged, metric: Metric) -> Json {
-        let [base, ltr] = &judged.runs[..] else { return Json::Null };
-        let values = base.evaluation.iter().map(|(query, _)| {
-            json!({"query": query, "fused": base.evaluation.value(query, metric), "ltr": ltr.evaluation.value(query, metric)})
-        });
-        values.collect()
-    }
+fn per_query(judged: &Judged, metric: Metric) -> Json {
+    let [base, ltr] = &judged.runs[..] else { return Json::Null };
+    let values = base.evaluation.iter().map(|(query, _)| {
+        json!({"query": query, "fused": base.evaluation.value(query, metric), "ltr": ltr.evaluation.value(query, metric)})
+    });
+    values.collect()
 }
 
 /// What one feature does.
