@@ -186,14 +186,38 @@ fn the_files_of_others_are_told_apart_by_what_only_they_have() {
 }
 
 #[test]
+fn infinite_thresholds_are_read_back() {
+    for (threshold, word) in [(f64::INFINITY, "inf"), (f64::NEG_INFINITY, "-inf")] {
+        let mut parts = parts();
+        parts.trees[0].splits[1].condition = Condition::AtMost(threshold);
+        let ranker = Ranker::new(Model::Trees(Ensemble::checked(parts).unwrap())).unwrap();
+        let mut file = as_json(&ranker);
+        assert_eq!(file["model"]["trees"]["trees"][0]["splits"][1]["condition"], json!({ "at_most": word }));
+        assert_eq!(read(&file).unwrap(), ranker);
+        file["model"]["trees"]["trees"][0]["splits"][1]["condition"] = json!({"at_most": "NaN"});
+        assert!(matches!(read(&file), Err(Error::Model { problem, .. }) if problem.contains("a threshold")));
+    }
+    // LightGBM's own spelling, by way of its text.
+    let lightgbm = b"tree\nversion=v4\nnum_class=1\nnum_tree_per_iteration=1\nlabel_index=0\nmax_feature_idx=0\n\
+        objective=lambdarank\nfeature_names=a\nfeature_infos=[0:1]\n\nTree=0\nnum_leaves=2\nnum_cat=0\nsplit_feature=0\n\
+        split_gain=1\nthreshold=inf\ndecision_type=8\nleft_child=-1\nright_child=-2\nleaf_value=0.5 -0.5\n\
+        leaf_weight=1 1\nleaf_count=1 1\ninternal_value=0\ninternal_weight=2\ninternal_count=2\nis_linear=0\n\
+        shrinkage=1\n\n\nend of trees\n";
+    let ranker = Ranker::from_bytes(lightgbm).unwrap();
+    let opened = Ranker::from_bytes(&ranker.to_bytes().unwrap()).unwrap();
+    assert_eq!(opened, ranker);
+    assert_eq!(opened.score(rag_ltr::Rows::new(&[3.0, f32::NAN], 1).unwrap()).unwrap(), [0.5, -0.5]);
+}
+
+#[test]
 fn numbers_that_json_has_no_word_for_are_refused_by_name() {
     let refused = |parts: EnsembleParts| {
         let ranker = Ranker::new(Model::Trees(Ensemble::checked(parts).unwrap())).unwrap();
         ranker.to_bytes().unwrap_err().to_string()
     };
     let mut odd = parts();
-    odd.trees[0].splits[1].condition = Condition::AtMost(f64::INFINITY);
-    assert!(refused(odd).contains("the threshold of split 1 of tree 0"));
+    odd.trees[0].splits[1].gain = f64::INFINITY;
+    assert!(refused(odd).contains("split 1 of tree 0"));
     let mut odd = parts();
     odd.trees[1].leaves[0].cover = f64::NAN;
     assert!(refused(odd).contains("leaf 0 of tree 1"));

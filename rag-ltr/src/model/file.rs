@@ -11,7 +11,8 @@
 //! | `schema` | the features of a row as a [`SchemaId`]; may be absent |
 //! | `training` | how the model came to be, as a [`Training`]; may be absent |
 //!
-//! Every number is read back to the last bit. None is NaN or infinite, which JSON has no word for.
+//! Every number is read back to the last bit. None is NaN or infinite, which JSON has no word for, but thresholds may be
+//! `"inf"` and `"-inf"`: LightGBM and [`crate::train`] part all numbers from NaN in this way.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -21,7 +22,7 @@ use serde::de::{Deserializer as _, IgnoredAny, MapAccess, Visitor};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
-use super::{Condition, Ensemble, EnsembleParts, LinearModel, Link, Model, Ranker, Tree, xgboost};
+use super::{Ensemble, EnsembleParts, LinearModel, Link, Model, Ranker, Tree, xgboost};
 use crate::error::{Error, Result};
 use crate::schema::SchemaId;
 
@@ -90,7 +91,7 @@ impl Ranker {
     /// ```
     ///
     /// # Errors
-    /// [`Error::Unsupported`] for a number that is not finite, naming it.
+    /// [`Error::Unsupported`] for a number other than a threshold that is not finite, naming it.
     pub fn to_bytes(&self) -> Result<Vec<u8>> {
         self.check_finite()?;
         let model = match self.model() {
@@ -142,15 +143,10 @@ impl Ranker {
 /// What of a tree is not finite, where [`Ensemble::checked`] lets it be.
 fn odd_number(tree: &Tree) -> Option<String> {
     let is_odd = |numbers: &[f64]| numbers.iter().any(|number| !number.is_finite());
-    let splits = tree.splits.iter().enumerate().find_map(|(position, split)| match split.condition {
-        Condition::AtMost(threshold) if !threshold.is_finite() => Some(format!("the threshold of split {position}")),
-        _ if is_odd(&[split.gain, split.value, split.weight, split.cover]) => {
-            Some(format!("gain, value, weight or cover of split {position}"))
-        }
-        _ => None,
-    });
+    let split = tree.splits.iter().position(|split| is_odd(&[split.gain, split.value, split.weight, split.cover]));
     let leaf = || tree.leaves.iter().position(|leaf| is_odd(&[leaf.weight, leaf.cover]));
-    splits.or_else(|| leaf().map(|position| format!("weight or cover of leaf {position}")))
+    let split = split.map(|position| format!("gain, value, weight or cover of split {position}"));
+    split.or_else(|| leaf().map(|position| format!("weight or cover of leaf {position}")))
 }
 
 fn odd_link(link: Link) -> Option<String> {

@@ -5,6 +5,7 @@ mod file;
 mod lightgbm;
 mod linear;
 mod ranker;
+mod threshold;
 mod tree;
 pub mod xgboost;
 

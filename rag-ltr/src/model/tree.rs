@@ -56,8 +56,9 @@ pub struct Split {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Condition {
-    /// The value is this or less.
-    AtMost(f64),
+    /// The value is this or less. Infinity parts all numbers from NaN; in a model file it is the string `"inf"`, and
+    /// minus infinity `"-inf"`.
+    AtMost(#[serde(with = "super::threshold")] f64),
     /// The whole part of the value is one of these categories, kept as the bits of 32-bit words, as LightGBM has them.
     /// The whole part of −0.5 is 0. Numbers up to −1, NaN and what the words have no bit for are none of them.
     OneOf(Vec<u32>),
