@@ -32,7 +32,7 @@ pub struct Svmlight {
 pub struct ReadOptions {
     /// The number of the first column: 1 as SVMlight and libsvm count, or 0 as LightGBM does.
     pub first_column: usize,
-    /// How many columns the rows have; `None`: as many as the largest number says.
+    /// How many columns the rows have, 1 or more; `None`: as many as the largest number says.
     pub columns: Option<usize>,
     /// Most values (rows × columns) that are made, as missing columns take memory too.
     pub max_values: usize,
@@ -66,8 +66,16 @@ impl Svmlight {
 /// ```
 ///
 /// # Errors
-/// [`Error::Line`] naming the line that is wrong; [`Error::Shape`] for more values than the options allow.
+/// [`Error::Line`] naming the line that is wrong; [`Error::Shape`] for more values than the options allow;
+/// [`Error::Setting`] for rows of no columns.
 pub fn read(text: &str, options: ReadOptions) -> Result<Svmlight> {
+    if options.columns == Some(0) {
+        return Err(Error::Setting {
+            name: "columns",
+            value: 0.0,
+            range: "1 or more, or None for as many as there are",
+        });
+    }
     let mut data = Svmlight::default();
     let mut cells: Vec<(u32, f32)> = Vec::new();
     let mut ends: Vec<usize> = Vec::new();
@@ -140,8 +148,8 @@ fn read_line<'t>(
         let column = number.and_then(|number| number.checked_sub(options.first_column));
         let limit = options.columns.unwrap_or(MAX_COLUMNS).min(MAX_COLUMNS);
         let Some(column) = column.filter(|&column| column < limit) else {
-            let (first, end) = (options.first_column, options.first_column + limit);
-            return Err(odd("column", name, &format!("a number from {first} to {}", end - 1)));
+            let (first, last) = (options.first_column, options.first_column.saturating_add(limit - 1));
+            return Err(odd("column", name, &format!("a number from {first} to {last}")));
         };
         if last.is_some_and(|last| last >= column) {
             return Err(odd("column", name, "the columns of a line ascending, each once"));
@@ -238,6 +246,17 @@ mod tests {
         assert!(matches!(read("1 400:1\n1\n1\n", options), Err(Error::Shape(_))));
         let wide = ReadOptions { columns: Some(usize::MAX), ..ReadOptions::default() };
         assert!(matches!(read("1 1:1\n1\n", wide), Err(Error::Shape(_))));
+    }
+
+    #[test]
+    fn options_at_their_ends_are_no_trap() {
+        let none = ReadOptions { first_column: 0, columns: Some(0), ..ReadOptions::default() };
+        for text in ["1 0:2", "1"] {
+            assert!(matches!(read(text, none), Err(Error::Setting { name: "columns", .. })));
+        }
+        let last = ReadOptions { first_column: usize::MAX, ..ReadOptions::default() };
+        assert!(read("1 0:2", last).unwrap_err().to_string().contains(&format!("from {0} to {0}", usize::MAX)));
+        assert_eq!(read(&format!("1 {}:2", usize::MAX), last).unwrap().values, [2.0]);
     }
 
     proptest! {
