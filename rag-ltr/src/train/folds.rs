@@ -3,6 +3,9 @@
 use crate::error::{Error, Result};
 use crate::random::SplitMix64;
 
+/// Most folds: each has a list of nearly all queries.
+const MAX_FOLDS: usize = 1000;
+
 /// One part of the queries held out.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Fold {
@@ -21,10 +24,10 @@ pub struct Fold {
 /// ```
 ///
 /// # Errors
-/// [`Error::Setting`] for `k` below 2 or above the number of queries.
+/// [`Error::Setting`] for `k` below 2, above 1,000 or above the number of queries.
 pub fn folds(queries: usize, k: usize, seed: u64) -> Result<Vec<Fold>> {
-    if k < 2 || k > queries {
-        let range = "2 or more, and not more than there are queries";
+    if k < 2 || k > queries.min(MAX_FOLDS) {
+        let range = "2 to 1,000, and not more than there are queries";
         return Err(Error::Setting { name: "k", value: k as f64, range });
     }
     let mut order: Vec<usize> = (0..queries).collect();
@@ -78,7 +81,10 @@ mod tests {
             assert!(folds.iter().all(|fold| fold.train.iter().all(|query| !fold.test.contains(query))));
             assert!(folds.iter().all(|fold| fold.train.len() + fold.test.len() == 7));
         }
-        assert!(folds(3, 4, 0).is_err() && folds(3, 1, 0).is_err());
+        for (queries, k) in [(3, 4), (3, 1), (5000, 1001), (1 << 40, 1 << 40)] {
+            assert!(matches!(folds(queries, k, 0), Err(Error::Setting { name: "k", .. })), "{k} of {queries}");
+        }
+        assert_eq!(folds(1000, 1000, 0).unwrap().len(), 1000);
     }
 
     #[test]
