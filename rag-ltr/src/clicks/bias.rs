@@ -352,7 +352,7 @@ impl Evidence {
         clusters.dedup();
         let Some(resampling) = estimation.resampling.filter(|_| clusters.len() > 1) else { return none };
         let mut random = SplitMix64::new(resampling.seed);
-        let mut values: Vec<Vec<f64>> = vec![Vec::with_capacity(resampling.samples); self.by_rank.len()];
+        let mut values: Vec<Vec<f64>> = vec![Vec::new(); self.by_rank.len()];
         for _ in 0..resampling.samples {
             let mut weights = vec![0.0; self.queries];
             for _ in 0..clusters.len() {

@@ -341,7 +341,7 @@ fn summary(
 
 fn warnings(evaluation: &CounterfactualEvaluation, weights: &Weights) -> Vec<Warning> {
     let effective = evaluation.effective_sample_size;
-    let share = ratio(weights.largest, weights.sum);
+    let share = ratio(1.0, weights.sum);
     let uncovered = 1.0 - evaluation.coverage;
     let clipped = 1.0 - ratio(evaluation.clipped_ips.value, evaluation.ips.value);
     let is_clipped = evaluation.ips.value > 0.0 && clipped > 0.1;
@@ -391,23 +391,31 @@ impl<'a> NewRanking<'a> {
     }
 }
 
-/// The weights of the shown documents that the new ranking shows too.
+/// The weights of the shown documents that the new ranking shows too. Sums are in units of the largest weight, so that
+/// they stay in the range of numbers.
 #[derive(Default)]
 struct Weights {
     count: usize,
+    largest: f64,
     sum: f64,
     squares: f64,
-    largest: f64,
     /// The reward of their new ranks.
     reward: f64,
 }
 
 impl Weights {
     fn add(&mut self, weight: f64, reward: f64) {
+        let weight = weight.min(f64::MAX);
+        if weight > self.largest {
+            let shrink = self.largest / weight;
+            self.sum *= shrink;
+            self.squares *= shrink * shrink;
+            self.largest = weight;
+        }
+        let share = weight / self.largest;
         self.count += 1;
-        self.sum += weight;
-        self.squares += weight * weight;
-        self.largest = self.largest.max(weight);
+        self.sum += share;
+        self.squares += share * share;
         self.reward += reward;
     }
 

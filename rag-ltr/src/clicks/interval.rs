@@ -87,11 +87,13 @@ pub(super) fn estimates<const N: usize>(
         let value = quantity.value(&totals);
         let gradient = quantity.gradient(&totals);
         let means = totals.map(|total| total / count as f64);
-        let squares = units.iter().map(|unit| {
-            let parts = unit.iter().zip(&means).zip(&gradient);
-            parts.map(|((part, mean), slope)| slope * (part - mean)).sum::<f64>().powi(2)
-        });
-        let standard_error = (squares.sum::<f64>() * count as f64 / (count as f64 - 1.0)).sqrt();
+        let shift = |unit: &Sums<N>| -> f64 {
+            unit.iter().zip(&means).zip(&gradient).map(|((part, mean), slope)| slope * (part - mean)).sum()
+        };
+        // In units of the largest shift, so that no square overflows.
+        let largest = units.iter().map(|unit| shift(unit).abs()).fold(f64::MIN_POSITIVE, f64::max);
+        let squares: f64 = units.iter().map(|unit| (shift(unit) / largest).powi(2)).sum();
+        let standard_error = largest * (squares * count as f64 / (count as f64 - 1.0)).sqrt();
         samples.sort_unstable_by(f64::total_cmp);
         Estimate {
             value,

@@ -21,7 +21,7 @@ mod resample;
 mod student;
 
 pub(crate) use resample::quantile;
-pub use resample::{Bootstrap, Resampling, bootstrap, randomization_test};
+pub use resample::{Bootstrap, MAX_SAMPLES, Resampling, bootstrap, randomization_test};
 pub use student::{TTest, t_test, two_sided_p};
 
 use crate::error::{Error, Result};

@@ -4,11 +4,14 @@ use crate::error::{Error, Result};
 use crate::random::SplitMix64;
 use crate::significance::{differences, mean};
 
+/// Most samples of a test or an interval.
+pub const MAX_SAMPLES: usize = 1_000_000;
+
 /// How samples are drawn. Equal settings and input give equal answers, on every machine.
 #[non_exhaustive]
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Resampling {
-    /// Number of samples, at least 1; 10,000 unless told. The smallest `p` is `1 / (samples + 1)`.
+    /// Number of samples, 1 to [`MAX_SAMPLES`]; 10,000 unless told. The smallest `p` is `1 / (samples + 1)`.
     pub samples: usize,
     /// How often the interval shall hold the true mean, above 0 and below 1; 0.95 unless told.
     pub confidence: f64,
@@ -42,8 +45,8 @@ impl Resampling {
     }
 
     pub(crate) fn check(self) -> Result<()> {
-        if self.samples == 0 {
-            return Err(Error::Setting { name: "samples", value: 0.0, range: "at least 1" });
+        if !(1..=MAX_SAMPLES).contains(&self.samples) {
+            return Err(Error::Setting { name: "samples", value: self.samples as f64, range: "1 to 1,000,000" });
         }
         if !(self.confidence > 0.0 && self.confidence < 1.0) {
             let value = self.confidence;
