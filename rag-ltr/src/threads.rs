@@ -8,11 +8,14 @@ use crate::error::{Error, Result};
 /// touched, so that nothing is left behind which a later fork would miss.
 pub(crate) struct Threads(Option<rayon::ThreadPool>);
 
+/// Most threads that may be asked for.
+pub(crate) const MAX_THREADS: usize = 1024;
+
 impl Threads {
-    /// `0`: one for each processor.
-    pub(crate) fn new(count: usize) -> Result<Threads> {
+    /// `0`: one for each processor. Never more than there are `tasks`.
+    pub(crate) fn new(count: usize, tasks: usize) -> Result<Threads> {
         let available = || std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        let count = if count == 0 { available() } else { count };
+        let count = if count == 0 { available() } else { count }.min(tasks.max(1));
         if count == 1 {
             return Ok(Threads(None));
         }
@@ -39,6 +42,20 @@ impl Threads {
         match &self.0 {
             Some(pool) if items.len() > 1 => pool.install(|| items.par_iter_mut().with_max_len(1).for_each(work)),
             _ => items.iter_mut().for_each(work),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn there_are_no_more_than_tasks() {
+        for (count, tasks, expected) in [(64, 3, 3), (2, 3, 2), (5, 0, 1), (0, 1, 1), (1, 9, 1)] {
+            assert_eq!(Threads::new(count, tasks).unwrap().count(), expected, "{count} for {tasks}");
         }
     }
 }

@@ -1,10 +1,10 @@
 //! A model that is ready to score.
 
 use super::{Arithmetic, Ensemble, LinearModel, Link, Training};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::matrix::Rows;
 use crate::schema::SchemaId;
-use crate::threads::Threads;
+use crate::threads::{MAX_THREADS, Threads};
 
 /// Rows that one thread scores before it looks for more.
 const ROWS_OF_A_TASK: usize = 4096;
@@ -107,16 +107,20 @@ impl Ranker {
         Ok(scores)
     }
 
-    /// As [`Ranker::score`], on several threads; 0: one for each processor. The threads live as long as the call, so this
-    /// pays from some ten thousand rows on. The scores are the same to the bit.
+    /// As [`Ranker::score`], on several threads, up to 1,024; 0: one for each processor. The threads live as long as the
+    /// call, so this pays from some ten thousand rows on, and there are never more than one for each 4,096 rows. The
+    /// scores are the same to the bit.
     ///
     /// # Errors
-    /// As [`Ranker::margins`]; [`crate::Error::Threads`] where they cannot be started.
+    /// As [`Ranker::margins`]; [`Error::Setting`] for more threads; [`Error::Threads`] where they cannot be started.
     pub fn score_with_threads(&self, rows: Rows<'_>, threads: usize) -> Result<Vec<f64>> {
+        if threads > MAX_THREADS {
+            return Err(Error::Setting { name: "threads", value: threads as f64, range: "0 to 1,024" });
+        }
         if rows.len() <= ROWS_OF_A_TASK {
             return self.score(rows);
         }
-        let threads = Threads::new(threads)?;
+        let threads = Threads::new(threads, rows.len().div_ceil(ROWS_OF_A_TASK))?;
         let starts = (0..rows.len()).step_by(ROWS_OF_A_TASK);
         let mut parts: Vec<(Rows<'_>, Result<Vec<f64>>)> =
             starts.map(|start| (rows.slice(start..rows.len().min(start + ROWS_OF_A_TASK)), Ok(Vec::new()))).collect();

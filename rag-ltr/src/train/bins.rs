@@ -54,9 +54,11 @@ impl Feature {
         sample.retain(|value| !value.is_nan() && value.abs() > ZERO);
         sample.sort_unstable_by(f32::total_cmp);
         let (kept, use_missing) = (sample.len(), parameters.use_missing);
-        let nans = if use_missing { nans } else { 0 };
-        let distinct = distinct(sample, sampled - kept - nans);
         let is_categorical = parameters.categorical_feature.contains(&column);
+        // NaN counts where `bin` puts it: with 0, unless it has a bin of its own or is one of the other categories.
+        let is_apart = use_missing && (is_categorical || !parameters.zero_as_missing);
+        let nans = if is_apart { nans } else { 0 };
+        let distinct = distinct(sample, sampled - kept - nans);
         let (kind, missing, counts) = if is_categorical {
             let (kind, counts) = categories(column, &distinct, sampled, nans, parameters)?;
             (kind, if use_missing { Missing::Nan } else { Missing::None }, counts)

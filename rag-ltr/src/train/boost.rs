@@ -5,14 +5,17 @@ use std::ops::ControlFlow;
 use crate::error::{Error, Result};
 use crate::model::{Arithmetic, Ensemble, EnsembleParts, Link, Tree};
 use crate::random::SplitMix64;
-use crate::threads::Threads;
+use crate::threads::{MAX_THREADS, Threads};
 use crate::train::dataset::Dataset;
 use crate::train::evaluate::Evaluator;
 use crate::train::gradients::Loss;
-use crate::train::grow::{Grower, pick};
+use crate::train::grow::{Grower, Grown, pick};
 use crate::train::histogram::Derivatives;
 use crate::train::parameters::{LambdaMart, Objective};
 use crate::train::table::Table;
+
+/// How often other rows and features are drawn for a tree where no split of those drawn is good enough.
+const MOST_DRAWS: usize = 100;
 
 /// What a training made.
 #[derive(Debug, Clone, PartialEq)]
@@ -23,13 +26,30 @@ pub struct Trained {
     pub curve: Vec<Round>,
     /// How many trees the ensemble has: those with the best validation where early stopping is on, else all.
     pub best_iteration: usize,
+    /// Why there are no more trees.
+    pub end: End,
+}
+
+/// Why a training ended.
+#[non_exhaustive]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum End {
+    /// All trees are grown.
+    Complete,
+    /// The caller ended it.
+    Stopped,
+    /// The validation has not become better for [`LambdaMart::early_stopping_rounds`] trees.
+    NotBetter,
+    /// No split improves the objective within the limits of a leaf, or the labels are met. Where rows or features are
+    /// drawn, 100 draws in a row had no such split.
+    NothingToSplit,
 }
 
 /// One point of a learning curve.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Round {
-    /// Mean nDCG of the training at each of [`LambdaMart::eval_at`]; the loss for objectives that do not rank; empty where
-    /// it is not asked for.
+    /// Mean nDCG of the training at each of [`LambdaMart::eval_at`], in which a query without a gain counts 0 (LightGBM
+    /// counts it 1); the loss for objectives that do not rank; empty where it is not asked for.
     pub training: Vec<f64>,
     /// The same of the validation; empty without one.
     pub validation: Vec<f64>,
@@ -50,7 +70,9 @@ pub struct Progress<'a> {
 ///
 /// The same data, parameters and seed give the same trees, whatever the number of threads. `progress` is called on the
 /// thread of the caller after each tree; [`ControlFlow::Break`] ends the training with the trees that there are. It ends
-/// early too when no split improves the objective any more.
+/// early too when no split improves the objective any more; [`Trained::end`] says so. Where already the first tree finds
+/// none, the ensemble has no trees and answers the same for every row. A bag of rows without a split is drawn again, and
+/// costs no tree.
 ///
 /// ```
 /// use std::ops::ControlFlow;
@@ -70,7 +92,8 @@ pub struct Progress<'a> {
 /// ```
 ///
 /// # Errors
-/// [`Error::Setting`] for a parameter out of its range, [`Error::Training`] for data that does not fit together.
+/// [`Error::Setting`] for a parameter out of its range, [`Error::Training`] for data that does not fit together and for
+/// derivatives or scores that leave the range of numbers.
 pub fn lambdamart(
     dataset: &Dataset<'_>,
     validation: Option<&Dataset<'_>>,
@@ -89,7 +112,7 @@ pub fn lambdamart(
     } else if parameters.early_stopping_rounds > 0 {
         return Err(Error::Training("early_stopping_rounds needs a validation; give one, or set it to 0".to_owned()));
     }
-    let threads = Threads::new(parameters.num_threads)?;
+    let threads = Threads::new(parameters.num_threads, MAX_THREADS)?;
     let table = Table::new(dataset, parameters, &threads)?;
     let loss = Loss::new(dataset, parameters);
     let mut boosting = Boosting {
@@ -112,8 +135,12 @@ pub fn lambdamart(
     });
     let (mut trees, mut curve) = (Vec::new(), Vec::new());
     let mut best: Option<(f64, usize)> = None;
+    let mut end = End::Complete;
     while trees.len() < parameters.num_trees {
-        let Some(tree) = threads.run(|| boosting.next_tree(trees.len())) else { break };
+        let Some(tree) = threads.run(|| boosting.next_tree(trees.len()))? else {
+            end = End::NothingToSplit;
+            break;
+        };
         let mut round = Round::default();
         if parameters.is_provide_training_metric {
             round.training = evaluator.values(&boosting.scores);
@@ -132,7 +159,12 @@ pub fn lambdamart(
         let is_ended = progress(Progress { iteration: trees.len(), num_trees: parameters.num_trees, round: &round });
         curve.push(round);
         let since_best = best.map_or(0, |(_, at)| trees.len() - at);
-        if is_ended.is_break() || best.is_some() && since_best >= parameters.early_stopping_rounds {
+        if is_ended.is_break() {
+            end = End::Stopped;
+            break;
+        }
+        if best.is_some() && since_best >= parameters.early_stopping_rounds {
+            end = End::NotBetter;
             break;
         }
     }
@@ -150,7 +182,12 @@ pub fn lambdamart(
             Objective::Lambdarank | Objective::Regression => Link::Identity,
         },
     })?;
-    Ok(Trained { ensemble, curve, best_iteration })
+    Ok(Trained { ensemble, curve, best_iteration, end })
+}
+
+fn out_of_range(what: &str, iteration: usize) -> Error {
+    let way_out = "give a smaller learning_rate or sigmoid, or smaller labels, weights and inverse_propensities";
+    Error::Training(format!("{what} have left the range of numbers at tree {}; {way_out}", iteration + 1))
 }
 
 /// What changes from tree to tree.
@@ -170,22 +207,55 @@ struct Boosting<'a> {
 }
 
 impl Boosting<'_> {
-    fn next_tree(&mut self, iteration: usize) -> Option<Tree> {
+    /// `None` where no split is good enough.
+    fn next_tree(&mut self, iteration: usize) -> Result<Option<Tree>> {
         self.loss.derive(&self.scores, &mut self.derivatives, self.threads);
-        let LambdaMart { bagging_freq, bagging_fraction, feature_fraction, .. } = *self.parameters;
-        let is_bagged = bagging_freq > 0 && bagging_fraction < 1.0;
-        if is_bagged && iteration.is_multiple_of(bagging_freq) {
-            self.fill_bag();
+        if !self.derivatives.iter().all(|row| row.gradient.is_finite() && row.hessian.is_finite()) {
+            return Err(out_of_range("the derivatives", iteration));
         }
-        let picked = (feature_fraction < 1.0).then(|| pick(&self.features, feature_fraction, &mut self.random));
-        let features = picked.as_deref().unwrap_or(&self.features);
-        let grown = self.grower.grow(&self.bag, &self.derivatives, features, &mut self.random)?;
-        for (leaf, rows) in grown.tree.leaves.iter().zip(grown.rows) {
-            for &row in self.grower.rows(rows) {
+        let Some(grown) = self.grow(iteration) else { return Ok(None) };
+        let splits = grown.tree.splits.iter().flat_map(|split| [split.gain, split.value]);
+        if !splits.chain(grown.tree.leaves.iter().map(|leaf| leaf.value)).all(f64::is_finite) {
+            return Err(out_of_range("the values of a tree", iteration));
+        }
+        self.add(&grown);
+        if !self.scores.iter().all(|score| score.is_finite()) {
+            return Err(out_of_range("the scores", iteration));
+        }
+        Ok(Some(grown.tree))
+    }
+
+    /// Grows a tree from a draw of rows and features, the first that has a split.
+    fn grow(&mut self, iteration: usize) -> Option<Grown> {
+        let LambdaMart { bagging_freq, feature_fraction, feature_fraction_bynode, .. } = *self.parameters;
+        let is_drawn = self.is_bagged() || feature_fraction < 1.0 || feature_fraction_bynode < 1.0;
+        let draws = if is_drawn { MOST_DRAWS } else { 1 };
+        for draw in 0..draws {
+            if self.is_bagged() && (draw > 0 || iteration.is_multiple_of(bagging_freq)) {
+                self.fill_bag();
+            }
+            let picked = (feature_fraction < 1.0).then(|| pick(&self.features, feature_fraction, &mut self.random));
+            let features = picked.as_deref().unwrap_or(&self.features);
+            let grown = self.grower.grow(&self.bag, &self.derivatives, features, &mut self.random);
+            if grown.is_some() {
+                return grown;
+            }
+        }
+        None
+    }
+
+    fn is_bagged(&self) -> bool {
+        self.parameters.bagging_freq > 0 && self.parameters.bagging_fraction < 1.0
+    }
+
+    /// Adds what a tree answers to the scores of all rows.
+    fn add(&mut self, grown: &Grown) {
+        for (leaf, rows) in grown.tree.leaves.iter().zip(&grown.rows) {
+            for &row in self.grower.rows(rows.clone()) {
                 self.scores[row as usize] += leaf.value;
             }
         }
-        if is_bagged {
+        if self.is_bagged() {
             let mut bag = self.bag.iter().peekable();
             for row in 0..self.scores.len() {
                 if bag.next_if(|&&other| other as usize == row).is_none() {
@@ -194,7 +264,6 @@ impl Boosting<'_> {
                 }
             }
         }
-        Some(grown.tree)
     }
 
     /// Picks each row, or each query with its rows, with the chance of the bagging fraction.

@@ -327,7 +327,7 @@ mod tests {
                 lambdarank_truncation_level: truncation, lambdarank_norm, sigmoid, ..LambdaMart::default()
             };
             let mut out = vec![Derivatives::default(); rows.len()];
-            Loss::new(&dataset, &parameters).derive(&scores, &mut out, &Threads::new(1).unwrap());
+            Loss::new(&dataset, &parameters).derive(&scores, &mut out, &Threads::new(1, 1).unwrap());
             for (row, (gradient, hessian)) in plainly(&dataset, &scores, &parameters).into_iter().enumerate() {
                 let near = |found: f32, wanted: f64| (f64::from(found) - wanted).abs() < 1e-4 * (1.0 + wanted.abs());
                 prop_assert!(near(out[row].gradient, gradient), "{row}: {:?} {gradient}", out[row]);
@@ -350,7 +350,7 @@ mod tests {
             let parameters = LambdaMart { objective, ..LambdaMart::default() };
             let loss = Loss::new(&dataset, &parameters);
             let mut out = [Derivatives::default(); 4];
-            loss.derive(&[loss.base(); 4], &mut out, &Threads::new(1).unwrap());
+            loss.derive(&[loss.base(); 4], &mut out, &Threads::new(1, 1).unwrap());
             let sum: f32 = out.iter().map(|row| row.gradient).sum();
             assert!(sum.abs() < 1e-6 && out[0].gradient < 0.0 && out[1].gradient > 0.0, "{out:?}");
         }

@@ -27,7 +27,7 @@ mod standardise;
 mod table;
 mod trainer;
 
-pub use boost::{Progress, Round, Trained, lambdamart};
+pub use boost::{End, Progress, Round, Trained, lambdamart};
 pub use coordinate::{CoordinateAscent, coordinate_ascent};
 pub use dataset::Dataset;
 pub use folds::{Fold, folds, out_of_fold};

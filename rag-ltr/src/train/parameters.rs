@@ -3,8 +3,18 @@
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
+use crate::threads::MAX_THREADS;
 
-/// Parameters of [`lambdamart`](crate::train::lambdamart), with LightGBM's names, meanings and defaults.
+/// Parameters of [`lambdamart`](crate::train::lambdamart), with LightGBM's names, meanings and defaults, but for these:
+///
+/// | parameter | here | LightGBM |
+/// |---|---|---|
+/// | `objective` | lambdarank by default | regression by default |
+/// | `eval_at` | 10 by default; a query without a gain counts 0 | 1 to 5 by default; such a query counts 1 |
+/// | `is_provide_training_metric` | on by default | off by default |
+/// | `early_stopping_rounds` | watches the first metric of the validation | ends with whichever metric ends first, unless `first_metric_only` |
+/// | `bagging_freq`, `bagging_fraction` | a draw without a split is drawn again, up to 100 times | its iteration brings no tree |
+/// | `seed` | draws other rows and features than LightGBM's does | |
 ///
 /// ```
 /// use rag_ltr::train::LambdaMart;
@@ -181,7 +191,7 @@ impl LambdaMart {
             ("cat_smooth", self.cat_smooth, 0.0, f64::MAX, "0 or more"),
             ("cat_l2", self.cat_l2, 0.0, f64::MAX, "0 or more"),
             ("lambdarank_truncation_level", count(self.lambdarank_truncation_level), 1.0, f64::MAX, "1 or more"),
-            ("num_threads", count(self.num_threads), 0.0, 1024.0, "0 to 1,024"),
+            ("num_threads", count(self.num_threads), 0.0, count(MAX_THREADS), "0 to 1,024"),
             ("eval_at", self.eval_at.iter().copied().min().map_or(0.0, count), 1.0, f64::MAX, "cutoffs of 1 or more"),
         ];
         for (name, value, least, most, range) in settings {
