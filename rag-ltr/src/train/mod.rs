@@ -1,7 +1,7 @@
 //! Training: trees boosted for a ranking (LambdaMART), linear rankers, and what tells whether they are any good.
 //!
 //! [`lambdamart`] grows an [`Ensemble`](crate::model::Ensemble) from rows with labels, query by query; its parameters
-//! have LightGBM's names and defaults. The trees depend on the data, the parameters and the seed, and not on the number
+//! have LightGBM's names and, but for a few, its defaults. The trees depend on the data, the parameters and the seed, and not on the number
 //! of threads. [`linear`] fits a weighted sum of features to labels or to the order of pairs, [`coordinate_ascent`] looks
 //! for the weights with the best nDCG. [`importance`] says which features a model uses, [`folds`] and [`out_of_fold`]
 //! score every query by a model that has not seen it, and [`nested`] chooses that model without it too.
