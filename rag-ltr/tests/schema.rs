@@ -8,7 +8,7 @@ use rag_ltr::schema::{Feature, FeatureKind, FeatureSchema, Formula, Migration, M
 use rag_ltr::{Error, Rows};
 
 fn schema(version: u32, names: &[&str]) -> FeatureSchema {
-    let feature = |name: &&str| Feature { name: (*name).to_owned(), kind: FeatureKind::Numeric };
+    let feature = |name: &&str| Feature::new(*name, FeatureKind::Numeric);
     FeatureSchema::new(version, names.iter().map(feature).collect()).unwrap()
 }
 
@@ -123,6 +123,25 @@ fn migrations_that_do_not_fit_are_refused_with_the_step() {
     for odd in [r#"{"drop": "a", "keep": "b"}"#, r#"{"rename": {"from": "a", "to": "b", "how": 1}}"#, r#""drop""#] {
         assert!(serde_json::from_str::<Step>(odd).is_err(), "{odd}");
     }
+}
+
+#[test]
+fn a_feature_that_means_something_else_does_not_pass_as_it_is() {
+    let lang = |version, values: &str| {
+        FeatureSchema::new(version, vec![Feature::new("lang", FeatureKind::Categorical).with_meaning(values)]).unwrap()
+    };
+    let (old, new) = (lang(1, "en, de"), lang(2, "de, en"));
+    let none = Migrations::new(vec![old.clone(), new.clone()], Vec::new()).unwrap();
+    assert!(matches!(none.adapter(new.id(), old.id()), Err(Error::Schema { .. })));
+    let refused = migrate(&new, &old, Vec::new()).unwrap_err().to_string();
+    assert!(refused.contains("`lang` means `de, en`") && refused.contains("drop it"), "{refused}");
+    let kind = FeatureKind::Categorical;
+    let missing = Step::Default { feature: "lang".to_owned(), kind, value: None };
+    let anew = migrate(&new, &old, vec![Step::Drop("lang".to_owned()), missing]).unwrap();
+    assert!(anew.adapter(new.id(), old.id()).is_ok());
+    // Where one of them does not say, the migration does.
+    let silent = FeatureSchema::new(3, vec![Feature::new("lang", kind)]).unwrap();
+    assert!(migrate(&new, &silent, Vec::new()).unwrap().adapter(silent.id(), new.id()).is_ok());
 }
 
 /// Features as a program knows them that keeps each row as a map, and steps that may be taken on them.

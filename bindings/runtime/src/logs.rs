@@ -34,7 +34,7 @@ pub fn feature_function(
     name: String,
     compute: impl Fn(FeatureQuery<'_>, &[FeatureDocument<'_>]) -> Result<Vec<f32>> + Send + Sync + 'static,
 ) -> Arc<dyn FeatureFunction> {
-    Arc::new(Function { features: [Feature { name, kind: FeatureKind::Numeric }], compute })
+    Arc::new(Function { features: [Feature::new(name, FeatureKind::Numeric)], compute })
 }
 
 struct Function<F> {

@@ -250,7 +250,7 @@ pub fn schema(names: Vec<String>, kinds: Option<Vec<String>>, version: u32) -> R
                 let known = "\"numeric\", \"boolean\" or \"categorical\"";
                 Error::invalid(format!("`kinds` has {kind:?} for the feature {name:?}; give {known}"))
             })?;
-        Ok(Feature { name, kind })
+        Ok(Feature::new(name, kind))
     });
     Ok(FeatureSchema::new(version, features.collect::<Result<_>>()?)?)
 }

@@ -80,7 +80,7 @@ pub(crate) struct Extractor {
 }
 
 impl Extractor {
-    /// `model` and `analyser` name what makes vectors and words.
+    /// `model` and `analyser` name what makes vectors and words; features say so in the schema.
     ///
     /// # Errors
     /// `InvalidArgument` for a configuration that gives no schema.
@@ -91,11 +91,10 @@ impl Extractor {
         model: &str,
         analyser: &str,
     ) -> Result<Extractor> {
-        let plan = Plan::new(config, &functions)?;
+        let plan = Plan::new(config, &functions, model, analyser)?;
         let in_memory = || (config.cache_mib > 0).then(|| MemoryCache::new((config.cache_mib as u64) << 20));
         let cache = cache.or_else(|| in_memory().map(|cache| Arc::new(cache) as Arc<dyn FeatureCache>));
-        // The settings say how the declared categories are numbered, which the schema does not.
-        let fingerprint = hash(&[model, analyser, plan.schema.hash(), &format!("{config:?}")]);
+        let fingerprint = hash(&[model, analyser, plan.schema.hash()]);
         let config = config.clone();
         let schemas = config.schemas.iter().chain([&plan.schema]).cloned().collect();
         let migrations = Migrations::new(schemas, config.migrations.clone())

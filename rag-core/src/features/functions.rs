@@ -54,7 +54,7 @@ pub struct FeatureDocument<'a> {
 ///         Ok(documents.iter().map(|document| document.text.matches('!').count() as f32).collect())
 ///     }
 /// }
-/// let function = Shouting(vec![Feature { name: "my.exclamations".to_owned(), kind: FeatureKind::Numeric }]);
+/// let function = Shouting(vec![Feature::new("my.exclamations", FeatureKind::Numeric)]);
 /// let builder = rag_core::Engine::builder().feature_function(Arc::new(function));
 /// ```
 pub trait FeatureFunction: Send + Sync + fmt::Debug {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use rag_ltr::schema::{Feature, FeatureKind, FeatureSchema};
 
-use super::config::{FeatureGroup, FeaturesConfig, TextField};
+use super::config::{CategoryConfig, ClicksConfig, FeatureGroup, FeaturesConfig, FreshnessConfig, TextField};
 use super::functions::FeatureFunction;
 use super::{feedback, text};
 use crate::error::{Error, Result};
@@ -43,41 +43,58 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
+    /// `model` and `analyser` name what makes vectors and words; what is set of a feature is in its meaning.
+    ///
     /// # Errors
     /// `InvalidArgument` for names that are empty or stand twice.
-    pub(crate) fn new(config: &FeaturesConfig, functions: &[Arc<dyn FeatureFunction>]) -> Result<Plan> {
+    pub(crate) fn new(
+        config: &FeaturesConfig,
+        functions: &[Arc<dyn FeatureFunction>],
+        model: &str,
+        analyser: &str,
+    ) -> Result<Plan> {
         let mut columns = Columns::default();
         let when = |group, names: &'static [&'static str]| if config.has(group) { names } else { &[] };
 
         let mut retrieval = Vec::new();
         if config.has(FeatureGroup::Retrieval) {
-            retrieval.extend(RUNS.iter().flat_map(|run| RUN_FEATURES.map(|name| format!("{run}.{name}"))));
-            retrieval.extend(["fused.rank", "fused.score", "retrievers"].map(str::to_owned));
+            for (run, of) in RUNS.iter().zip([model, analyser]) {
+                retrieval.extend(RUN_FEATURES.map(|name| numeric(format!("{run}.{name}")).with_meaning(of)));
+            }
+            retrieval.extend(["fused.rank", "fused.score", "retrievers"].map(numeric));
         }
-        let retrieval = columns.add(FeatureKind::Numeric, retrieval);
-        let query = columns.add(FeatureKind::Numeric, prefixed("query", when(FeatureGroup::Query, &QUERY_FEATURES)));
+        let retrieval = columns.add_all(retrieval);
+        let made_of = |of: &str, group: &str, names: &[&str]| -> Vec<Feature> {
+            prefixed(group, names).into_iter().map(|name| numeric(name).with_meaning(of)).collect()
+        };
+        let query = columns.add_all(made_of(analyser, "query", when(FeatureGroup::Query, &QUERY_FEATURES)));
 
         let fields: Vec<TextField> = if config.has(FeatureGroup::Text) { config.text.clone() } else { Vec::new() };
-        let names = fields.iter().flat_map(|field| prefixed(name_of(*field), &text::NAMES));
-        let text = columns.add(FeatureKind::Numeric, names);
+        let text = columns.add_all(fields.iter().flat_map(|field| made_of(analyser, name_of(*field), &text::NAMES)));
         let text_fields = fields.iter().map(|field| position_of(*field)).collect();
-        let lengths =
-            columns.add(FeatureKind::Numeric, prefixed("length", when(FeatureGroup::Lengths, &LENGTH_FEATURES)));
-        let vector =
-            columns.add(FeatureKind::Numeric, prefixed("vector", when(FeatureGroup::Vector, &VECTOR_FEATURES)));
-        let equality = columns.add(FeatureKind::Boolean, prefixed("equal", &config.equality));
+        let lengths = columns.add_all(made_of(analyser, "length", when(FeatureGroup::Lengths, &LENGTH_FEATURES)));
+        let vector = columns.add_all(made_of(model, "vector", when(FeatureGroup::Vector, &VECTOR_FEATURES)));
+        let equal = prefixed("equal", &config.equality).into_iter();
+        let equality =
+            columns.add_all(equal.map(|name| Feature::new(name, FeatureKind::Boolean).with_meaning(analyser)));
 
         let numbers = columns.add(FeatureKind::Numeric, prefixed("number", &config.numeric));
         columns.add(FeatureKind::Boolean, prefixed("flag", &config.boolean));
-        let categories: Vec<&str> = config.categorical.iter().map(|category| category.field.as_str()).collect();
-        let categories = columns.add(FeatureKind::Categorical, prefixed("category", &categories));
+        let categories = columns.add_all(config.categorical.iter().map(|CategoryConfig { field, values }| {
+            let feature = Feature::new(format!("category.{field}"), FeatureKind::Categorical);
+            if values.is_empty() { feature } else { feature.with_meaning(serde_json::json!(values).to_string()) }
+        }));
 
-        let dates: Vec<&str> = config.freshness.iter().map(|freshness| freshness.field.as_str()).collect();
-        let freshness = columns.add(FeatureKind::Numeric, prefixed("freshness", &dates));
-        let click_features: &[&str] = if config.clicks.is_some() { &CLICK_FEATURES } else { &[] };
-        let clicks = columns.add(FeatureKind::Numeric, prefixed("clicks", click_features));
-        let feedback =
-            columns.add(FeatureKind::Numeric, prefixed("feedback", when(FeatureGroup::Feedback, &feedback::NAMES)));
+        let freshness = columns.add_all(config.freshness.iter().map(|FreshnessConfig { field, half_life_days }| {
+            numeric(format!("freshness.{field}")).with_meaning(format!("half-life of {half_life_days} days"))
+        }));
+        let of_clicks = config.clicks.iter().flat_map(|ClicksConfig { prior_impressions }| {
+            let [impressions, clicks, rate] = CLICK_FEATURES.map(|name| numeric(format!("clicks.{name}")));
+            [impressions, clicks, rate.with_meaning(format!("prior of {prior_impressions} impressions"))]
+        });
+        let clicks = columns.add_all(of_clicks);
+        let of_feedback = format!("{model}; {analyser}");
+        let feedback = columns.add_all(made_of(&of_feedback, "feedback", when(FeatureGroup::Feedback, &feedback::NAMES)));
         let functions =
             functions.iter().map(|function| columns.add_all(function.features().to_vec())).collect::<Vec<_>>();
 
@@ -124,6 +141,10 @@ fn position_of(field: TextField) -> usize {
     }
 }
 
+fn numeric(name: impl Into<String>) -> Feature {
+    Feature::new(name, FeatureKind::Numeric)
+}
+
 fn prefixed(group: &str, names: &[impl AsRef<str>]) -> Vec<String> {
     names.iter().map(|name| format!("{group}.{}", name.as_ref())).collect()
 }
@@ -135,7 +156,7 @@ struct Columns {
 
 impl Columns {
     fn add(&mut self, kind: FeatureKind, names: impl IntoIterator<Item = String>) -> Range<usize> {
-        self.add_all(names.into_iter().map(|name| Feature { name, kind }))
+        self.add_all(names.into_iter().map(|name| Feature::new(name, kind)))
     }
 
     fn add_all(&mut self, features: impl IntoIterator<Item = Feature>) -> Range<usize> {

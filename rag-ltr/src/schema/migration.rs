@@ -9,7 +9,8 @@ use super::{Feature, FeatureKind, FeatureSchema, SchemaId};
 use crate::error::{Error, Result};
 
 /// How rows of one schema become rows of another. Features that no step names stay; their order is that of the schema
-/// that is reached.
+/// that is reached. A feature that stays or gets another name must mean the same in both schemas, where both say what it
+/// means; one that means something else is dropped and made anew by a default or a formula.
 ///
 /// ```
 /// use rag_ltr::schema::Migration;
@@ -100,7 +101,7 @@ pub enum Formula {
 /// use rag_ltr::Rows;
 /// use rag_ltr::schema::{Feature, FeatureKind, FeatureSchema, Migration, Migrations, Step};
 ///
-/// let feature = |name: &str| Feature { name: name.to_owned(), kind: FeatureKind::Numeric };
+/// let feature = |name: &str| Feature::new(name, FeatureKind::Numeric);
 /// let old = FeatureSchema::new(1, vec![feature("bm25")])?;
 /// let new = FeatureSchema::new(2, vec![feature("freshness"), feature("bm25")])?;
 /// let freshness = Step::Default { feature: "freshness".to_owned(), kind: FeatureKind::Numeric, value: None };
@@ -181,8 +182,11 @@ impl Step {
     }
 }
 
-/// The features that there are after some steps: where their values stand, and what they are.
-type Features<'a> = BTreeMap<&'a str, (usize, FeatureKind)>;
+/// The features that there are after some steps.
+type Features<'a> = BTreeMap<&'a str, Place<'a>>;
+
+/// Where the values of a feature stand, what they are, and what they mean where a schema says so.
+type Place<'a> = (usize, FeatureKind, Option<&'a str>);
 
 fn compile(migration: &Migration, schemas: &BTreeMap<SchemaId, FeatureSchema>) -> Result<Adapter> {
     let Migration { from, to, steps } = migration;
@@ -191,18 +195,28 @@ fn compile(migration: &Migration, schemas: &BTreeMap<SchemaId, FeatureSchema>) -
     let schema = |id: SchemaId| schemas.get(&id).ok_or_else(|| refuse(format!("the schema {id} is not declared")));
     let (old, new) = (schema(from)?, schema(to)?);
     let columns = old.features().len();
-    let mut features: Features<'_> =
-        old.features().iter().enumerate().map(|(column, Feature { name, kind })| (&**name, (column, *kind))).collect();
+    let mut features: Features<'_> = old
+        .features()
+        .iter()
+        .enumerate()
+        .map(|(column, old)| (&*old.name, (column, old.kind, old.meaning.as_deref())))
+        .collect();
     let mut operations = Vec::new();
     for (number, step) in steps.iter().enumerate() {
         take(step, columns, &mut features, &mut operations)
             .map_err(|problem| refuse(format!("step {}: {problem}", number + 1)))?;
     }
     let mut picked = Vec::with_capacity(new.features().len());
-    for Feature { name, kind } in new.features() {
+    for Feature { name, kind, meaning } in new.features() {
         match features.remove(name.as_str()) {
-            Some((position, found)) if found == *kind => picked.push(position),
-            Some((_, found)) => {
+            Some((_, _, Some(found))) if meaning.as_deref().is_some_and(|meaning| meaning != found) => {
+                let wanted = meaning.as_deref().unwrap_or_default();
+                return Err(refuse(format!(
+                    "`{name}` means `{found}` at its end and `{wanted}` in the schema; drop it and make it by a default or a formula"
+                )));
+            }
+            Some((position, found, _)) if found == *kind => picked.push(position),
+            Some((_, found, _)) => {
                 let (found, wanted) = (found.name(), kind.name());
                 return Err(refuse(format!("`{name}` is {found} at its end and {wanted} in the schema")));
             }
@@ -227,9 +241,11 @@ fn take<'a>(
         Step::Rename { from, to } => (to, features.remove(from.as_str()).ok_or_else(|| absent(from))?),
         Step::Default { feature, kind, value } => {
             operations.push(Operation::Value(value.unwrap_or(f32::NAN)));
-            (feature, (columns + operations.len() - 1, *kind))
+            (feature, (columns + operations.len() - 1, *kind, None))
         }
-        Step::Derive { feature, kind, formula } => (feature, (formula.position(columns, features, operations)?, *kind)),
+        Step::Derive { feature, kind, formula } => {
+            (feature, (formula.position(columns, features, operations)?, *kind, None))
+        }
     };
     match features.insert(name, place) {
         None => Ok(()),
@@ -249,7 +265,7 @@ impl Formula {
         features: &Features<'_>,
         operations: &mut Vec<Operation>,
     ) -> Result<usize, String> {
-        let of = |name: &String| features.get(name.as_str()).map_or_else(|| Err(absent(name)), |&(at, _)| Ok(at));
+        let of = |name: &String| features.get(name.as_str()).map_or_else(|| Err(absent(name)), |&(at, ..)| Ok(at));
         let all = |names: &[String]| -> Result<Vec<usize>, String> {
             if names.is_empty() {
                 return Err("there are no features to add or to multiply".to_owned());

@@ -48,13 +48,31 @@ pub struct Feature {
     /// What its values are; numbers where it is not said.
     #[serde(default)]
     pub kind: FeatureKind,
+    /// What its values depend on besides the data, in short text: a list of values, a half-life, the name of a model. The
+    /// same name and kind with another meaning is another feature. `None` where nothing can be set.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub meaning: Option<String>,
+}
+
+impl Feature {
+    /// A feature without parameters.
+    pub fn new(name: impl Into<String>, kind: FeatureKind) -> Feature {
+        Feature { name: name.into(), kind, meaning: None }
+    }
+
+    /// The feature with what its values depend on.
+    #[must_use]
+    pub fn with_meaning(mut self, meaning: impl Into<String>) -> Feature {
+        self.meaning = Some(meaning.into());
+        self
+    }
 }
 
 /// The features of a row, in order. [`FeatureSchema::id`] names them in models, caches and messages.
 ///
 /// ```
 /// use rag_ltr::schema::{Feature, FeatureKind, FeatureSchema};
-/// let bm25 = Feature { name: "bm25".to_owned(), kind: FeatureKind::Numeric };
+/// let bm25 = Feature::new("bm25", FeatureKind::Numeric);
 /// let schema = FeatureSchema::new(3, vec![bm25])?;
 /// assert_eq!(schema.id().to_string(), "v3:52c2e968bc9a");
 /// # Ok::<(), rag_ltr::Error>(())
@@ -109,7 +127,7 @@ impl FeatureSchema {
         &self.features
     }
 
-    /// SHA-256 of the names, kinds and order of the features, as 64 hexadecimal digits. Equal features have equal hashes
+    /// SHA-256 of the names, kinds, meanings and order of the features, as 64 hexadecimal digits. Equal features have equal hashes
     /// in every version.
     pub fn hash(&self) -> &str {
         &self.hash
@@ -122,11 +140,15 @@ impl FeatureSchema {
     }
 }
 
-/// The hash of the features: of each one the length of its name in bytes, the name and the kind.
+/// The hash of the features: of each one the length of its name in bytes, the name and the kind; where it has
+/// a meaning, that too with its length.
 fn hash(features: &[Feature]) -> String {
     let mut hash = Sha256::new();
-    for Feature { name, kind } in features {
+    for Feature { name, kind, meaning } in features {
         hash.update(format!("{}:{name}:{};", name.len(), kind.name()));
+        if let Some(meaning) = meaning {
+            hash.update(format!("={}:{meaning};", meaning.len()));
+        }
     }
     hash.finalize().iter().fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"))
 }
@@ -222,7 +244,7 @@ mod tests {
     use super::*;
 
     fn schema(version: u32, features: &[(&str, FeatureKind)]) -> Result<FeatureSchema> {
-        let feature = |&(name, kind): &(&str, FeatureKind)| Feature { name: name.to_owned(), kind };
+        let feature = |&(name, kind): &(&str, FeatureKind)| Feature::new(name, kind);
         FeatureSchema::new(version, features.iter().map(feature).collect())
     }
 
@@ -242,6 +264,22 @@ mod tests {
         ] {
             assert_ne!(ours, other);
         }
+    }
+
+    #[test]
+    fn the_hash_sees_what_features_mean_and_old_schemas_are_read() {
+        let lang = || Feature::new("lang", FeatureKind::Categorical);
+        let schema = |feature: Feature| FeatureSchema::new(1, vec![feature]).unwrap();
+        let (plain, ours) = (schema(lang()), schema(lang().with_meaning("en, de")));
+        assert!(!ours.id().has_features_of(plain.id()));
+        assert!(!ours.id().has_features_of(schema(lang().with_meaning("de, en")).id()));
+        // printf '4:lang:categorical;=6:en, de;' | sha256sum
+        assert_eq!(ours.hash, "b7d966ffdc5d267211277de3129bc4f65551e145f56da91c3bacad9ceccfa259");
+        let json = serde_json::to_string(&ours).unwrap();
+        assert_eq!(serde_json::from_str::<FeatureSchema>(&json).unwrap(), ours);
+        let old = serde_json::to_string(&plain).unwrap();
+        assert!(!old.contains("meaning"));
+        assert_eq!(serde_json::from_str::<FeatureSchema>(&old).unwrap(), plain);
     }
 
     #[test]

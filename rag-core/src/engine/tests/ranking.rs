@@ -176,7 +176,7 @@ const CANCELLING: usize = 5;
 
 impl Function {
     fn new() -> Arc<Self> {
-        let feature = |name: &str| Feature { name: name.to_owned(), kind: FeatureKind::Numeric };
+        let feature = |name: &str| Feature::new(name, FeatureKind::Numeric);
         Arc::new(Function { features: vec![feature("my.letters"), feature("my.year")], mood: AtomicUsize::new(WELL) })
     }
 }
@@ -281,7 +281,7 @@ fn models_of_other_features_are_refused_with_both_named() {
     let ours = schema.to_string();
     refuse((*linear(&[("body.bm25", 1.0), ("foreign", 1.0)])).clone(), &["foreign", &ours]);
     refuse((*linear(&[("Column_0", 1.0), ("Column_1", 1.0)])).clone(), &["2 columns", &ours]);
-    let other = FeatureSchema::new(7, vec![Feature { name: "bm25".to_owned(), kind: FeatureKind::Numeric }]).unwrap();
+    let other = FeatureSchema::new(7, vec![Feature::new("bm25", FeatureKind::Numeric)]).unwrap();
     let of_other = (*linear(&[("bm25", 1.0)])).clone().with_schema(other.id());
     refuse(of_other.clone(), &[&other.id().to_string(), &ours]);
     let weight = engine.set_ranker(Some(linear(&[("body.bm25", 1.0)])), 1.5).unwrap_err();
@@ -310,6 +310,46 @@ fn models_of_other_features_are_refused_with_both_named() {
         assert_eq!((ltr.features.len(), ltr.features[0].name.as_str()), (1, "bm25"));
         assert!((ltr.expected.unwrap() + sum - ltr.score).abs() < 1e-9);
     }
+}
+
+#[test]
+fn models_of_features_that_meant_something_else_are_refused() {
+    let folder = tempfile::tempdir().unwrap();
+    let engine = filled(folder.path());
+    let before = engine.feature_schema().id();
+    let model = Arc::new((*of_all(&engine)).clone().with_schema(before));
+    drop(engine);
+    type Change = fn(&mut EngineConfig);
+    let changes: [Change; 5] = [
+        |_| {},
+        |config| config.features.categorical[0].values.reverse(),
+        |config| config.features.freshness[0].half_life_days = 11.0,
+        |config| config.features.clicks = Some(ClicksConfig { prior_impressions: 11.0 }),
+        |config| config.lexical.language = "german".to_owned(),
+    ];
+    let is_taken = |engine: &Engine| match engine.set_ranker(Some(model.clone()), 1.0) {
+        Ok(()) => true,
+        Err(error) => {
+            assert_eq!(error.kind(), ErrorKind::SchemaMismatch);
+            let ours = engine.feature_schema().id().to_string();
+            let words = [before.to_string(), ours, "train the model anew".to_owned()];
+            assert!(words.iter().all(|word| error.to_string().contains(word)), "{error}");
+            false
+        }
+    };
+    let taken = changes.map(|change| {
+        let folder = tempfile::tempdir().unwrap();
+        is_taken(&with(folder.path(), |config| {
+            every_feature(config);
+            change(config);
+        }))
+    });
+    assert_eq!(taken, [true, false, false, false, false]);
+    let mut config = EngineConfig::default();
+    every_feature(&mut config);
+    let folder = tempfile::tempdir().unwrap();
+    let of_another_model = Engine::builder().config(config).embedder(Arc::new(WordEmbedder::new(32)));
+    assert!(!is_taken(&of_another_model.open(folder.path()).unwrap()));
 }
 
 #[test]
