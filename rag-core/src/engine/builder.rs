@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
+use rag_governance::ModelIdentity;
 
 use super::lock::Lock;
 use super::open::{Layout, Writer};
@@ -118,7 +119,8 @@ impl EngineBuilder {
             None => Arc::new(StaticModel::bundled()?),
         };
         let analyser = Analyser::new(&self.config.lexical.language)?;
-        let model = format!("{:?}", embedder.identity());
+        // Not by its name, which a moved folder changes.
+        let model = ModelIdentity { name: "model".to_owned(), ..embedder.identity().clone() }.to_string();
         let features = Extractor::new(&self.config.features, self.functions, self.cache, &model, analyser.describe())?;
         let layout = Layout::create(folder.as_ref())?;
         let lock = Lock::take(&layout.folder)?;

@@ -194,7 +194,7 @@ impl Engine {
     /// `InvalidArgument` naming the field, `Cancelled`, `DeadlineExceeded`, `Corruption`.
     pub fn search(&self, scope: &Scope, request: &SearchRequest) -> Result<Answer> {
         request.validate()?;
-        self.inner.search(scope, request, self.inner.depth(request))
+        self.inner.search(scope, request, self.inner.depth(request), None)
     }
 
     /// As [`Engine::search`] while the caller goes on: `done` gets the answer, on one of the engine's threads. For callers
@@ -246,7 +246,7 @@ impl Engine {
         // as many.
         let depth = self.inner.depth(request);
         let request = SearchRequest { k: 2 * depth.retrieved, explain: true, ..request.clone() };
-        Ok(self.inner.search(scope, &request, depth)?.hits.into_iter().find(|hit| hit.id == id))
+        Ok(self.inner.search(scope, &request, depth, Some(id))?.hits.pop())
     }
 
     /// Takes a ranker into use for all searches from now on, or none. The score of a hit then is
@@ -296,11 +296,12 @@ impl Engine {
         self.inner.log_features(scope, queries)
     }
 
-    /// Takes the click-through history of the scope's tenant, in the place of the one before; it is kept in memory. A
-    /// feature of the group `features.clicks`.
+    /// Takes the click-through history of the scope's tenant, in the place of the one before; it is kept in memory.
+    /// Without rows the tenant has none. The features of `features.clicks` are made of it.
     ///
     /// # Errors
-    /// `InvalidArgument`, naming the document whose row is wrong; the history before then stays.
+    /// `InvalidArgument`, naming the document whose row is wrong, and without `features.clicks`; the history before then
+    /// stays.
     pub fn set_click_history(&self, scope: &Scope, rows: &[ClickCounts]) -> Result<()> {
         scope.validate()?;
         self.inner.features.set_clicks(scope.tenant_name(), rows)

@@ -91,8 +91,11 @@ impl Inner {
             .and_then(|rows| stages.run_until(&hurried, Stage::Ltr, || ranking.order(pool, rows, self.schema())));
         match ranked {
             Ok(order) => Ok(order),
-            Err(error) if error.kind() == ErrorKind::Cancelled => Err(error),
-            Err(error) => Ok(Order { skipped: Some(format!("ltr: {error}")), ..Order::fused(&found.pool) }),
+            // A feature function or a cache may say `Cancelled` of itself.
+            Err(error) => request
+                .cancel
+                .check()
+                .map(|()| Order { skipped: Some(format!("ltr: {error}")), ..Order::fused(&found.pool) }),
         }
     }
 
@@ -214,9 +217,9 @@ impl Ranking {
         Ok(Order { places, learned: Some(Learned { ranking: self, rows }), skipped: None })
     }
 
-    /// What a model read of a row of the schema, and what each value adds to its score.
-    fn explain(&self, row: &[f32], schema: &FeatureSchema) -> Result<(Option<f64>, Vec<FeatureExplanation>)> {
-        let read = self.reading.read(row, row.len())?;
+    /// What the model reads on average, and for each row of the schema what it read and what each value adds to its score.
+    fn explain(&self, rows: &[f32], schema: &FeatureSchema) -> Result<(Option<f64>, Vec<Vec<FeatureExplanation>>)> {
+        let read = self.reading.read(rows, schema.features().len())?;
         // Some trees do not say enough of their training; the values are told all the same.
         let explained = self.ranker.explain(Rows::new(&read, self.ranker.columns())?).ok();
         let name = |column: usize| match (&self.reading, self.ranker.names()) {
@@ -224,10 +227,13 @@ impl Ranking {
             (Reading::Columns(columns), _) => schema.features()[columns[column]].name.clone(),
             (Reading::Adapted(_), names) => names.get(column).cloned().unwrap_or_else(|| format!("column {column}")),
         };
-        let features = read.iter().enumerate().map(|(column, &value)| FeatureExplanation {
-            name: name(column),
-            value,
-            contribution: explained.as_ref().map(|explained| explained.row(0)[column]),
+        let features = read.chunks_exact(self.ranker.columns()).enumerate().map(|(row, values)| {
+            let feature = |(column, &value): (usize, &f32)| FeatureExplanation {
+                name: name(column),
+                value,
+                contribution: explained.as_ref().map(|explained| explained.row(row)[column]),
+            };
+            values.iter().enumerate().map(feature).collect()
         });
         Ok((explained.as_ref().map(Explained::expected), features.collect()))
     }
@@ -299,21 +305,27 @@ impl<'p> Order<'p> {
         Order { places: pool.iter().map(place).collect(), learned: None, skipped: None }
     }
 
-    /// What the model said of a place; `None` without one.
-    pub(super) fn explain(&self, place: &Place<'_>, schema: &FeatureSchema) -> Result<Option<LtrExplanation>> {
-        let (Some(learned), Some(of_place)) = (&self.learned, place.learned) else { return Ok(None) };
+    /// What the model said of each place; `None` without one.
+    pub(super) fn explain(&self, places: &[&Place<'_>], schema: &FeatureSchema) -> Result<Vec<Option<LtrExplanation>>> {
+        let without = || Ok(places.iter().map(|_| None).collect());
+        let Some(learned) = self.learned.as_ref().filter(|_| !places.is_empty()) else { return without() };
+        let of_places: Option<Vec<PlaceLearned>> = places.iter().map(|place| place.learned).collect();
+        let Some(of_places) = of_places else { return without() };
         let columns = schema.features().len();
-        let row = &learned.rows.values[of_place.row * columns..][..columns];
-        let (expected, features) = learned.ranking.explain(row, schema)?;
-        Ok(Some(LtrExplanation {
-            fused: place.fused.score,
-            fused_normalized: of_place.fused_normalized,
-            score: of_place.margin,
-            normalized: of_place.normalized,
-            weight: learned.ranking.weight,
-            expected,
-            features,
-        }))
+        let rows = of_places.iter().flat_map(|of_place| &learned.rows.values[of_place.row * columns..][..columns]);
+        let (expected, features) = learned.ranking.explain(&rows.copied().collect::<Vec<f32>>(), schema)?;
+        let explained = places.iter().zip(of_places).zip(features).map(|((place, of_place), features)| {
+            Some(LtrExplanation {
+                fused: place.fused.score,
+                fused_normalized: of_place.fused_normalized,
+                score: of_place.margin,
+                normalized: of_place.normalized,
+                weight: learned.ranking.weight,
+                expected,
+                features,
+            })
+        });
+        Ok(explained.collect())
     }
 }
 

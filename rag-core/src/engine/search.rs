@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use rag_fusion::{FusedHit, Method, Normalization, Run, Weighted, fuse};
 
 use super::Inner;
-use super::api::{Answer, Explanation, Hit, Mode, Passage, RunExplanation, SearchRequest};
+use super::api::{Answer, Explanation, Hit, LtrExplanation, Mode, Passage, RunExplanation, SearchRequest};
 use super::rank::{Order, Place};
 use super::snapshot::{Snapshot, Visible};
 use super::stages::Stages;
@@ -62,17 +62,24 @@ impl Inner {
     }
 
     /// On the engine's threads from the beginning: to go there for each stage costs more than the stages of a small folder.
-    pub(super) fn search(&self, scope: &Scope, request: &SearchRequest, depth: Depth) -> Result<Answer> {
-        self.searching.run(|| self.answer(scope, request, depth))
+    /// `only`: of the hits the one of this id, at its rank among all.
+    pub(super) fn search(
+        &self,
+        scope: &Scope,
+        request: &SearchRequest,
+        depth: Depth,
+        only: Option<&str>,
+    ) -> Result<Answer> {
+        self.searching.run(|| self.answer(scope, request, depth, only))
     }
 
-    fn answer(&self, scope: &Scope, request: &SearchRequest, depth: Depth) -> Result<Answer> {
+    fn answer(&self, scope: &Scope, request: &SearchRequest, depth: Depth, only: Option<&str>) -> Result<Answer> {
         self.lock.may_read()?;
         let stages = Stages::new(&*self.telemetry, &request.cancel);
         let snapshot = self.snapshot.load_full();
         let found = self.find(&stages, &snapshot, scope, request, depth)?;
         let order = self.rank(&stages, &snapshot, scope, request, depth, &found)?;
-        let hits = stages.run(Stage::Hydrate, || self.hydrate(&snapshot, scope, request, &found, &order))?;
+        let hits = stages.run(Stage::Hydrate, || self.hydrate(&snapshot, scope, request, &found, &order, only))?;
         self.lock.may_read()?;
         Ok(Answer {
             hits,
@@ -251,6 +258,7 @@ impl Inner {
         request: &SearchRequest,
         found: &Found<'_>,
         order: &Order<'_>,
+        only: Option<&str>,
     ) -> Result<Vec<Hit>> {
         // Everything that ties with the last place takes part, so that the id decides and not the order of indexing.
         let last = order.places.get(request.k - 1).map_or(f32::NEG_INFINITY, |place| place.score);
@@ -266,8 +274,19 @@ impl Inner {
             by_score.then_with(|| a_record.id.cmp(&b_record.id))
         });
         leaving.truncate(request.k);
+        let leaving = leaving.into_iter().enumerate().map(|(position, (place, record))| (position + 1, place, record));
+        let leaving: Vec<(usize, &Place<'_>, Record)> =
+            leaving.filter(|(.., record)| only.is_none_or(|id| record.id == id)).collect();
+        let explanations: Vec<Option<Explanation>> = if request.explain {
+            request.cancel.check()?;
+            let places: Vec<&Place<'_>> = leaving.iter().map(|&(_, place, _)| place).collect();
+            let learned = order.explain(&places, self.schema())?;
+            places.iter().zip(learned).map(|(place, learned)| Some(explanation(found, place, learned))).collect()
+        } else {
+            vec![None; leaving.len()]
+        };
         let runs = &found.runs;
-        let hit = |(position, (place, record)): (usize, (&Place<'_>, Record))| {
+        let hit = |((rank, place, record), explanation): ((usize, &Place<'_>, Record), Option<Explanation>)| {
             let fused = place.fused;
             // The passage is the one that the run which adds most to the score found.
             let mut parts: Vec<usize> = (0..runs.len()).collect();
@@ -277,36 +296,32 @@ impl Inner {
             let (start, end) =
                 record.chunks.get(ordinal).map_or((0, 0), |&(start, end)| (start as usize, end as usize));
             let text = record.chunk(ordinal).unwrap_or_default().to_owned();
-            Ok(Hit {
-                rank: position + 1,
+            Hit {
+                rank,
                 score: place.score,
-                explanation: request.explain.then(|| self.explanation(found, order, place)).transpose()?,
+                explanation,
                 passage: Passage { ordinal, start, end, text },
                 id: record.id,
                 title: record.title,
                 metadata: record.metadata,
-            })
+            }
         };
-        leaving.into_iter().enumerate().map(hit).collect()
+        Ok(leaving.into_iter().zip(explanations).map(hit).collect())
     }
+}
 
-    fn explanation(&self, found: &Found<'_>, order: &Order<'_>, place: &Place<'_>) -> Result<Explanation> {
-        let parts = place.fused.contributions.iter().zip(&found.fusion.weights).zip(&found.runs);
-        let runs = parts.map(|((part, &weight), (run, _))| RunExplanation {
-            run,
-            rank: part.rank,
-            score: part.rank.map(|_| part.score),
-            normalized: part.rank.map(|_| part.normalized),
-            weight,
-            contribution: part.value,
-        });
-        Ok(Explanation {
-            score: place.score,
-            fusion: found.fusion.name.clone(),
-            runs: runs.collect(),
-            ltr: order.explain(place, self.schema())?,
-        })
-    }
+/// How a place came about; `learned`: what the model said of it.
+fn explanation(found: &Found<'_>, place: &Place<'_>, learned: Option<LtrExplanation>) -> Explanation {
+    let parts = place.fused.contributions.iter().zip(&found.fusion.weights).zip(&found.runs);
+    let runs = parts.map(|((part, &weight), (run, _))| RunExplanation {
+        run,
+        rank: part.rank,
+        score: part.rank.map(|_| part.score),
+        normalized: part.rank.map(|_| part.normalized),
+        weight,
+        contribution: part.value,
+    });
+    Explanation { score: place.score, fusion: found.fusion.name.clone(), runs: runs.collect(), ltr: learned }
 }
 
 fn normalized(vector: &[f32], dimension: usize) -> Result<Vec<f32>> {

@@ -28,7 +28,7 @@ impl Work<'_> {
             return Vec::new();
         }
         let tenant: Arc<str> = self.question.tenant.into();
-        let context = hash(&[kind.as_bytes(), &self.context.to_le_bytes()]);
+        let context = hash(&[kind.as_bytes(), &self.instance.to_le_bytes()]);
         let key = |&document: &u64| CacheKey { tenant: tenant.clone(), context, query, document, epoch };
         self.docs.iter().map(key).collect()
     }

@@ -35,10 +35,11 @@ impl ClickCounts {
 pub(crate) struct ClickHistory(HashMap<String, Arc<TenantClicks>>);
 
 impl ClickHistory {
-    /// This history with another one for `tenant`.
-    pub(super) fn with(&self, tenant: &str, clicks: &Arc<TenantClicks>) -> ClickHistory {
+    /// This history with another one for `tenant`, or none.
+    pub(super) fn with(&self, tenant: &str, clicks: Option<&Arc<TenantClicks>>) -> ClickHistory {
         let mut tenants = self.0.clone();
-        tenants.insert(tenant.to_owned(), clicks.clone());
+        tenants.remove(tenant);
+        tenants.extend(clicks.map(|clicks| (tenant.to_owned(), clicks.clone())));
         ClickHistory(tenants)
     }
 

@@ -1,12 +1,14 @@
 //! From candidates to rows of features.
 
+use std::collections::hash_map::RandomState;
+use std::hash::{BuildHasher, Hasher};
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use rag_fusion::{FusedHit, Normalization, Run, normalize};
 use rag_ltr::schema::Migrations;
 
-use super::cached::{MATCHING, floats, hash, payload};
+use super::cached::{MATCHING, floats, payload};
 use super::clicks::{ClickCounts, ClickHistory, TenantClicks};
 use super::config::FeaturesConfig;
 use super::functions::FeatureFunction;
@@ -75,8 +77,9 @@ pub(crate) struct Extractor {
     pub(super) functions: Vec<Arc<dyn FeatureFunction>>,
     pub(super) cache: Option<Arc<dyn FeatureCache>>,
     pub(super) clicks: ArcSwap<ClickHistory>,
-    /// What cached values depend on and does not change while the engine is open.
-    fingerprint: u128,
+    /// Drawn when the engine is opened, for the keys of cached values: they hold for this folder, its model, analyser and
+    /// settings, and a copy of the folder goes on as another one.
+    instance: u64,
 }
 
 impl Extractor {
@@ -94,21 +97,25 @@ impl Extractor {
         let plan = Plan::new(config, &functions, model, analyser)?;
         let in_memory = || (config.cache_mib > 0).then(|| MemoryCache::new((config.cache_mib as u64) << 20));
         let cache = cache.or_else(|| in_memory().map(|cache| Arc::new(cache) as Arc<dyn FeatureCache>));
-        let fingerprint = hash(&[model, analyser, plan.schema.hash()]);
         let config = config.clone();
         let schemas = config.schemas.iter().chain([&plan.schema]).cloned().collect();
         let migrations = Migrations::new(schemas, config.migrations.clone())
             .map_err(|error| Error::invalid(format!("`features.migrations`: {error}")).with_source(error))?;
-        Ok(Extractor { plan, migrations, config, functions, cache, clicks: ArcSwap::default(), fingerprint })
+        Ok(Extractor { plan, migrations, config, functions, cache, clicks: ArcSwap::default(), instance: random() })
     }
 
-    /// Takes the click-through history of a tenant, in the place of the one before.
+    /// Takes the click-through history of a tenant, in the place of the one before; without rows it has none.
     ///
     /// # Errors
-    /// `InvalidArgument`, naming the document.
+    /// `InvalidArgument`, naming the document, and where clicks are no feature.
     pub(crate) fn set_clicks(&self, tenant: &str, rows: &[ClickCounts]) -> Result<()> {
-        let clicks = Arc::new(TenantClicks::new(rows)?);
-        self.clicks.rcu(|history| history.with(tenant, &clicks));
+        if self.config.clicks.is_none() {
+            return Err(Error::invalid(
+                "clicks are no feature of this engine; set `features.clicks` and open it again",
+            ));
+        }
+        let clicks = if rows.is_empty() { None } else { Some(Arc::new(TenantClicks::new(rows)?)) };
+        self.clicks.rcu(|history| history.with(tenant, clicks.as_ref()));
         Ok(())
     }
 
@@ -136,12 +143,11 @@ impl Extractor {
             question,
             docs: candidates.pool.iter().map(|hit| hit.id).collect(),
             records: vec![None; candidates.pool.len()],
-            context: 0,
+            instance: self.instance,
         };
         if work.docs.is_empty() {
             return Ok(rows);
         }
-        work.context = hash(&[&sources.store.created_at()?.unwrap_or_default(), &self.fingerprint.to_string()]);
         self.add_retrieval(candidates, &mut rows.values);
         work.add_words(&mut rows)?;
         work.add_documents(&mut rows)?;
@@ -184,8 +190,8 @@ pub(super) struct Work<'a> {
     pub(super) docs: Vec<DocNum>,
     /// Their stored documents, as far as they were needed yet.
     pub(super) records: Vec<Option<Record>>,
-    /// Hash of what all cached values of this folder and this configuration depend on.
-    pub(super) context: u128,
+    /// What stands for the engine in the keys of cached values.
+    pub(super) instance: u64,
 }
 
 impl Work<'_> {
@@ -257,6 +263,7 @@ impl Work<'_> {
             let mut fields = vec![FieldFeatures::MISSING; docs.len() * plan.text_fields.len()];
             let mut lengths = vec![[0.0f32; 3]; docs.len()];
             for chunk in &occurrences.chunks {
+                self.question.cancel.check()?;
                 let [title, text, chunks] = &mut lengths[chunk.document];
                 *title = chunk.lengths[TITLE] as f32;
                 *text += chunk.lengths[TEXT] as f32;
@@ -277,6 +284,7 @@ impl Work<'_> {
         }
         if let Some(vector) = self.question.vector.filter(|_| !plan.vector.is_empty()) {
             for &position in missing {
+                self.question.cancel.check()?;
                 let stored = self.sources.vectors.vectors_of(self.docs[position]);
                 let cosines = stored.chunks_exact(vector.len().max(1)).map(|row| dot_f32(row, vector));
                 let row = &mut values[position * columns..][plan.vector.clone()];
@@ -284,13 +292,21 @@ impl Work<'_> {
             }
         }
         if !plan.equality.is_empty() {
+            let asked: Vec<&str> =
+                words.sequence.iter().map(|(_, word)| words.words[*word as usize].as_str()).collect();
             for &position in missing {
-                let equal = self.equality(position, words)?;
+                self.question.cancel.check()?;
+                let equal = self.equality(position, &asked)?;
                 values[position * columns..][plan.equality.clone()].copy_from_slice(&equal);
             }
         }
         Ok(())
     }
+}
+
+/// Another number each time, in every process: the standard library seeds its hash tables so.
+fn random() -> u64 {
+    RandomState::new().build_hasher().finish()
 }
 
 fn best_mean_first(mut cosines: impl Iterator<Item = f32>) -> [f32; 3] {

@@ -61,7 +61,8 @@ pub trait FeatureFunction: Send + Sync + fmt::Debug {
     /// The features that it gives, always the same.
     fn features(&self) -> &[Feature];
 
-    /// The values, document after document and feature after feature; NaN for a missing one.
+    /// The values, document after document and feature after feature; NaN for a missing one. An infinite one counts as
+    /// the largest number of its sign.
     ///
     /// # Errors
     /// What the function reports; the search then does without learning to rank and says so. A wrong number of values

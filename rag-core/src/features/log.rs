@@ -65,7 +65,9 @@ pub(crate) fn blend(fused: impl Iterator<Item = (u64, f32)>, margins: &[f64], we
     }
     let failed = |error: rag_fusion::Error| Error::invalid(format!("scores of a ranker: {error}")).with_source(error);
     let fused: Vec<(u64, f32)> = fused.collect();
-    let model = Run::new("ltr", fused.iter().zip(margins).map(|(&(id, _), &margin)| (id, margin as f32)));
+    // What all of them have in common is taken off before they are rounded, so that it costs no digits.
+    let least = margins.iter().copied().fold(f64::INFINITY, f64::min);
+    let model = Run::new("ltr", fused.iter().zip(margins).map(|(&(id, _), &margin)| (id, (margin - least) as f32)));
     let (model, fused) = (model.map_err(failed)?, Run::new("fused", fused).map_err(failed)?);
     let runs = [Weighted::new(&fused, 1.0 - weight), Weighted::new(&model, weight)];
     fuse(&runs, Method::default(), usize::MAX).map_err(failed)

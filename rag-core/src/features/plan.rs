@@ -94,7 +94,8 @@ impl Plan {
         });
         let clicks = columns.add_all(of_clicks);
         let of_feedback = format!("{model}; {analyser}");
-        let feedback = columns.add_all(made_of(&of_feedback, "feedback", when(FeatureGroup::Feedback, &feedback::NAMES)));
+        let feedback =
+            columns.add_all(made_of(&of_feedback, "feedback", when(FeatureGroup::Feedback, &feedback::NAMES)));
         let functions =
             functions.iter().map(|function| columns.add_all(function.features().to_vec())).collect::<Vec<_>>();
 

@@ -7,7 +7,6 @@ use super::document::{Facts, freshness, written};
 use super::extract::{FeatureRows, Work};
 use super::functions::{FeatureDocument, FeatureFunction, FeatureQuery};
 use crate::error::{Error, Result};
-use crate::lexical::QueryWords;
 use crate::store::Record;
 use crate::types::Value;
 
@@ -93,18 +92,19 @@ impl Work<'_> {
             }
             let rows = values.chunks_exact_mut(extractor.plan.columns());
             for (row, computed) in rows.zip(computed.chunks_exact(columns.len().max(1))) {
-                row[columns.clone()].copy_from_slice(computed);
+                for (cell, value) in row[columns.clone()].iter_mut().zip(computed) {
+                    *cell = value.clamp(f32::MIN, f32::MAX);
+                }
             }
         }
         Ok(())
     }
 
     /// For each equality field whether one of its values stands in the question, word for word; NaN where the document
-    /// has no such field or its values have no words.
-    pub(super) fn equality(&mut self, position: usize, words: &QueryWords) -> Result<Vec<f32>> {
+    /// has no such field or its values have no words. `asked`: the words of the question in their order.
+    pub(super) fn equality(&mut self, position: usize, asked: &[&str]) -> Result<Vec<f32>> {
         let (extractor, lexical) = (self.extractor, self.sources.lexical);
         let record = self.record(position)?;
-        let asked: Vec<&str> = words.sequence.iter().map(|(_, word)| words.words[*word as usize].as_str()).collect();
         let equal = extractor.config.equality.iter().map(|field| {
             let values = match record.metadata.get(field) {
                 Some(Value::List(values)) => values.as_slice(),

@@ -131,8 +131,13 @@ impl<'a> Scratch<'a> {
         });
         let found = found.count();
         let (start, first) = query.sequence[0];
+        // From the end on, since a question that goes on beyond the text shows at once.
         let stands_at = |at: &u32| {
-            query.sequence.iter().all(|(place, word)| positions(*word).binary_search(&(at + place - start)).is_ok())
+            query
+                .sequence
+                .iter()
+                .rev()
+                .all(|(place, word)| positions(*word).binary_search(&(at + place - start)).is_ok())
         };
         let phrase = found == pairs && positions(first).iter().any(stands_at);
         (f64::from(u8::from(phrase)), found as f64 / pairs as f64)

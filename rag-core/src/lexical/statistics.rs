@@ -19,6 +19,9 @@ pub(crate) const TEXT: usize = 1;
 /// Position of title and text as one.
 pub(crate) const BODY: usize = 2;
 
+/// Places of a question, from its first word on, whose order counts: the work for each document stays within bounds.
+pub(crate) const MAX_SEQUENCE: usize = 1024;
+
 /// The words of a question.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub(crate) struct QueryWords {
@@ -26,7 +29,7 @@ pub(crate) struct QueryWords {
     pub(crate) words: Vec<String>,
     /// How often each was asked.
     pub(crate) counts: Vec<u32>,
-    /// The question as written: positions, ascending, and which word stands there.
+    /// The question as written: positions below [`MAX_SEQUENCE`], ascending, and which word stands there.
     pub(crate) sequence: Vec<(u32, u32)>,
 }
 
@@ -100,11 +103,13 @@ impl LexicalView {
             }
         }
         let mut counts = vec![0; words.len()];
-        let mut sequence = Vec::with_capacity(terms.len());
+        let mut sequence = Vec::with_capacity(terms.len().min(MAX_SEQUENCE));
         for (position, term) in terms {
             if let Ok(word) = words.binary_search(&term) {
                 counts[word] += 1;
-                sequence.push((position as u32, word as u32));
+                if position < MAX_SEQUENCE {
+                    sequence.push((position as u32, word as u32));
+                }
             }
         }
         Ok(QueryWords { words, counts, sequence })

@@ -7,18 +7,22 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use super::ranking::{ask, at, documents, every_feature, features_of, filled, linear, of_all, value, with};
 use super::*;
 use crate::cache::{CacheKey, CacheStats, FeatureCache, MemoryCache};
+use crate::features::FeatureGroup;
 
 /// A cache that counts, and fails when it is told to.
 #[derive(Debug)]
 struct Watched {
     cache: MemoryCache,
     fails: AtomicBool,
+    /// What it cancels when it is asked.
+    cancels: Mutex<Option<Cancel>>,
     keys: Mutex<Vec<CacheKey>>,
 }
 
 impl Watched {
     fn new() -> Arc<Self> {
-        Arc::new(Watched { cache: MemoryCache::new(8 << 20), fails: AtomicBool::new(false), keys: Mutex::default() })
+        let cache = MemoryCache::new(8 << 20);
+        Arc::new(Watched { cache, fails: AtomicBool::new(false), cancels: Mutex::default(), keys: Mutex::default() })
     }
 
     /// Hits and misses since the last call.
@@ -34,6 +38,9 @@ impl FeatureCache for Watched {
     fn get_many(&self, keys: &[CacheKey]) -> Result<Vec<Option<Arc<[u8]>>>> {
         if self.fails.load(Ordering::SeqCst) {
             return Err(Error::new(ErrorKind::Unavailable, "the cache does not answer"));
+        }
+        if let Some(cancel) = &*self.cancels.lock().unwrap() {
+            cancel.cancel();
         }
         self.cache.get_many(keys)
     }
@@ -194,6 +201,57 @@ fn a_cache_that_fails_leaves_the_fused_order_and_says_so() {
     assert!(answer.degraded[0].contains("the cache does not answer"), "{:?}", answer.degraded);
     cache.fails.store(false, Ordering::SeqCst);
     assert!(engine.search(&scope, &ask("snow road")).unwrap().degraded.is_empty());
+}
+
+#[test]
+fn a_call_that_is_cancelled_computes_no_more() {
+    for group in [FeatureGroup::Text, FeatureGroup::Lengths, FeatureGroup::Vector, FeatureGroup::Query] {
+        let (folder, cache, scope) = (tempfile::tempdir().unwrap(), Watched::new(), Scope::default());
+        let mut config = EngineConfig::default();
+        config.features.groups = vec![group];
+        if group == FeatureGroup::Query {
+            config.features.equality = vec!["tags".to_owned()];
+        }
+        let builder = Engine::builder().config(config).embedder(Arc::new(WordEmbedder::new(64)));
+        let engine = builder.feature_cache(cache.clone()).open(folder.path()).unwrap();
+        engine.upsert(&scope, documents()).unwrap();
+        engine.commit().unwrap();
+        let cancel = Cancel::never();
+        *cache.cancels.lock().unwrap() = Some(cancel.clone());
+        let error = engine.log_features(&scope, &[("q", ask("snow road").with_cancel(cancel))]).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Cancelled);
+        assert!(cache.keys.lock().unwrap().is_empty(), "{group:?} was computed all the same");
+    }
+}
+
+#[test]
+fn a_copied_folder_that_went_on_differently_shares_no_values() {
+    let (one, two) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let scope = Scope::default();
+    drop(filled(one.path()));
+    copy(one.path(), two.path());
+    let cache = Watched::new();
+    let stars = [(&one, 1i64), (&two, 2)].map(|(folder, stars)| {
+        let engine = cached_by(folder.path(), &cache, WordEmbedder::new(64));
+        engine.upsert(&scope, vec![Document::new("new", "snow road").with_metadata("stars", stars)]).unwrap();
+        engine.commit().unwrap();
+        let rows = features_of(&engine, &ask("snow road"));
+        rows.into_iter().find(|(id, _)| id == "new").unwrap().1["number.stars"]
+    });
+    assert_eq!(stars, [1.0, 2.0]);
+}
+
+fn copy(from: &Path, to: &Path) {
+    for entry in std::fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let target = to.join(entry.file_name());
+        if entry.file_type().unwrap().is_dir() {
+            std::fs::create_dir_all(&target).unwrap();
+            copy(&entry.path(), &target);
+        } else {
+            std::fs::copy(entry.path(), target).unwrap();
+        }
+    }
 }
 
 type Values = Vec<Option<Arc<[u8]>>>;

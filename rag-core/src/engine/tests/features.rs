@@ -251,6 +251,44 @@ fn words_that_are_excluded_are_not_asked_for() {
 }
 
 #[test]
+fn the_order_of_words_counts_at_the_beginning_of_a_long_question() {
+    let folder = tempfile::tempdir().unwrap();
+    let engine = with(folder.path(), every_feature);
+    let documents = vec![
+        Document::new("a", "snow road").with_metadata("tags", "bread oven"),
+        Document::new("b", "bread oven").with_metadata("tags", "snow road"),
+    ];
+    engine.upsert(&Scope::default(), documents).unwrap();
+    engine.commit().unwrap();
+    let question = format!("{} {}", "snow road ".repeat(512), "bread oven ".repeat(5000));
+    let rows: BTreeMap<String, BTreeMap<String, f32>> =
+        features_of(&engine, &SearchRequest::new(question.as_str(), 9)).into_iter().collect();
+    let of = |name: &str| ["a", "b"].map(|id| rows[id][name]);
+    assert_eq!(of("body.pairs"), [512.0 / 1023.0, 0.0]);
+    assert_eq!(of("equal.tags"), [0.0, 1.0]);
+    assert_eq!(of("body.coverage"), [0.5, 0.5], "which words there are does not depend on their place");
+}
+
+#[test]
+fn clicks_are_taken_where_they_are_a_feature_and_taken_away_again() {
+    let (folder, scope) = (tempfile::tempdir().unwrap(), Scope::default());
+    let engine = super::ranking::filled(folder.path());
+    let rows = [ClickCounts::new("d00", 30, 9)];
+    let clicks = || {
+        let row = features_of(&engine, &SearchRequest::new("snow", 40)).into_iter().find(|(id, _)| id == "d00");
+        row.unwrap().1["clicks.clicks"]
+    };
+    engine.set_click_history(&scope, &rows).unwrap();
+    assert_eq!(clicks(), 9.0);
+    engine.set_click_history(&scope, &[]).unwrap();
+    assert!(clicks().is_nan());
+    let folder = tempfile::tempdir().unwrap();
+    let error = with(folder.path(), |_| {}).set_click_history(&scope, &rows).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::InvalidArgument);
+    assert!(error.to_string().contains("set `features.clicks`"), "{error}");
+}
+
+#[test]
 fn metadata_is_read_as_declared() {
     let folder = tempfile::tempdir().unwrap();
     let engine = with(folder.path(), every_feature);

@@ -173,6 +173,8 @@ const FAILING: usize = 2;
 const PANICKING: usize = 3;
 const SHORT: usize = 4;
 const CANCELLING: usize = 5;
+const CLAIMING: usize = 6;
+const INFINITE: usize = 7;
 
 impl Function {
     fn new() -> Arc<Self> {
@@ -198,6 +200,8 @@ impl FeatureFunction for Function {
             FAILING => return Err(Error::new(ErrorKind::Unavailable, "no service")),
             PANICKING => panic!("on purpose"),
             SHORT => return Ok(vec![1.0]),
+            CLAIMING => return Err(Error::new(ErrorKind::Cancelled, "given up by itself")),
+            INFINITE => return Ok(documents.iter().flat_map(|_| [f32::INFINITY, f32::NEG_INFINITY]).collect()),
             CANCELLING => query.cancel.cancel(),
             _ => {}
         }
@@ -233,6 +237,47 @@ fn functions_of_the_caller_are_features() {
 }
 
 #[test]
+fn an_infinite_value_of_a_function_is_the_largest_number() {
+    let folder = tempfile::tempdir().unwrap();
+    let function = Function::new();
+    let engine = with_function(folder.path(), &function);
+    function.mood.store(INFINITE, Ordering::SeqCst);
+    for (_, row) in features_of(&engine, &ask("snow")) {
+        assert_eq!((row["my.letters"], row["my.year"]), (f32::MAX, f32::MIN));
+    }
+    engine.set_ranker(Some(linear(&[("my.letters", 0.5)])), 1.0).unwrap();
+    let answer = engine.search(&Scope::default(), &ask("snow")).unwrap();
+    assert!(answer.degraded.is_empty(), "{:?}", answer.degraded);
+}
+
+#[test]
+fn what_all_scores_of_a_model_share_costs_no_digits() {
+    let folder = tempfile::tempdir().unwrap();
+    let engine = filled(folder.path());
+    let Model::Linear(model) = linear(&[("number.stars", 1.0)]).model().clone() else { unreachable!() };
+    let far = Ranker::new(Model::Linear(LinearModel { bias: 1e12, ..model })).unwrap();
+    let answers = [linear(&[("number.stars", 1.0)]), Arc::new(far)].map(|ranker| {
+        engine.set_ranker(Some(ranker), 1.0).unwrap();
+        let hits = engine.search(&Scope::default(), &ask("snow on the road")).unwrap().hits;
+        hits.into_iter().map(|hit| (hit.id, hit.score)).collect::<Vec<_>>()
+    });
+    assert!(answers[0].len() > 5);
+    assert_eq!(answers[0], answers[1]);
+}
+
+#[test]
+fn only_the_document_that_is_asked_about_is_explained() {
+    let folder = tempfile::tempdir().unwrap();
+    let engine = filled(folder.path());
+    engine.set_ranker(Some(of_all(&engine)), 0.5).unwrap();
+    let (scope, request) = (Scope::default(), ask("snow on the road"));
+    let all = engine.search(&scope, &request).unwrap().hits;
+    let third = &all[2];
+    let only = engine.inner.search(&scope, &request, engine.inner.depth(&request), Some(&third.id)).unwrap().hits;
+    assert_eq!(format!("{only:?}"), format!("{:?}", [third]));
+}
+
+#[test]
 fn a_stage_that_fails_or_is_late_leaves_the_fused_order_and_says_so() {
     let folder = tempfile::tempdir().unwrap();
     let function = Function::new();
@@ -242,7 +287,14 @@ fn a_stage_that_fails_or_is_late_leaves_the_fused_order_and_says_so() {
     engine.set_ranker(Some(linear(&[("my.letters", -1.0)])), 1.0).unwrap();
     let ranked = engine.search(&scope, &ask("snow road")).unwrap();
     assert_ne!(ids(&ranked), ids(&fused));
-    for (mood, words) in [(FAILING, "no service"), (PANICKING, "panicked"), (SHORT, "1 values"), (SLOW, "deadline")] {
+    let failures = [
+        (FAILING, "no service"),
+        (PANICKING, "panicked"),
+        (SHORT, "1 values"),
+        (CLAIMING, "given up by itself"),
+        (SLOW, "deadline"),
+    ];
+    for (mood, words) in failures {
         function.mood.store(mood, Ordering::SeqCst);
         let budget = Duration::from_secs(1);
         let start = std::time::Instant::now();
@@ -319,8 +371,7 @@ fn models_of_features_that_meant_something_else_are_refused() {
     let before = engine.feature_schema().id();
     let model = Arc::new((*of_all(&engine)).clone().with_schema(before));
     drop(engine);
-    type Change = fn(&mut EngineConfig);
-    let changes: [Change; 5] = [
+    let changes: [fn(&mut EngineConfig); 5] = [
         |_| {},
         |config| config.features.categorical[0].values.reverse(),
         |config| config.features.freshness[0].half_life_days = 11.0,
