@@ -6,9 +6,9 @@ use crate::error::{Error, Result};
 /// How [`nested`] parts the queries and what it chooses from.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Nested {
-    /// Parts that are held out in turn, 2 or more.
+    /// Parts that are held out in turn, 2 to 1,000.
     pub folds: usize,
-    /// Parts of what is left, 2 or more: a weight is judged by models that have not seen the query either.
+    /// Parts of what is left, 2 to 1,000: a weight is judged by models that have not seen the query either.
     pub inner_folds: usize,
     /// The weights to choose from, at least one. Of equally good ones the first is taken.
     pub weights: Vec<f32>,
@@ -63,8 +63,8 @@ pub struct NestedFold<M> {
 /// ```
 ///
 /// # Errors
-/// [`Error::Setting`] for folds that are fewer than 2 or more than there are queries, and for no candidate or weight; what
-/// the closures answer.
+/// [`Error::Setting`] for folds that are fewer than 2, more than 1,000 or more than there are queries, and for no candidate
+/// or weight; what the closures answer.
 pub fn nested<C, M, E: From<Error>>(
     queries: usize,
     candidates: &[C],
