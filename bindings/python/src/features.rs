@@ -25,6 +25,7 @@ use crate::evaluation::by_query;
 ///     names: One for each column, each once.
 ///     kinds: "numeric", "boolean" or "categorical" for each; None for numbers all of them.
 ///     version: Number of the schema, raised with every change.
+///     meanings: What the values of each depend on besides the data, in short text or None, such as a list of values.
 #[pyclass(frozen, eq, module = "rag_core")]
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct FeatureSchema {
@@ -34,10 +35,21 @@ pub(crate) struct FeatureSchema {
 #[pymethods]
 impl FeatureSchema {
     #[new]
-    #[pyo3(signature = (names: "collections.abc.Iterable[str]", kinds: "collections.abc.Iterable[str] | None" = None, version: "int" = 1))]
-    fn new(py: Python<'_>, names: &Bound<'_, PyAny>, kinds: Option<&Bound<'_, PyAny>>, version: u32) -> PyResult<Self> {
+    #[pyo3(signature = (names: "collections.abc.Iterable[str]", kinds: "collections.abc.Iterable[str] | None" = None, version: "int" = 1, meanings: "list[str | None] | None" = None))]
+    fn new(
+        py: Python<'_>,
+        names: &Bound<'_, PyAny>,
+        kinds: Option<&Bound<'_, PyAny>>,
+        version: u32,
+        meanings: Option<Vec<Option<String>>>,
+    ) -> PyResult<Self> {
         let kinds = kinds.map(|kinds| strings(kinds, "kinds")).transpose()?;
-        let inner = ltr::schema(strings(names, "names")?, kinds, version).map_err(|error| raise(py, &error))?;
+        let schema = ltr::schema(strings(names, "names")?, kinds, version);
+        let inner = schema.and_then(|schema| match meanings {
+            Some(meanings) => ltr::with_meanings(&schema, meanings),
+            None => Ok(schema),
+        });
+        let inner = inner.map_err(|error| raise(py, &error))?;
         Ok(FeatureSchema { inner })
     }
 
@@ -53,13 +65,19 @@ impl FeatureSchema {
         self.inner.features().iter().map(|feature| ltr::kind_name(feature.kind)).collect()
     }
 
+    /// What the values of each depend on besides the data; None where nothing can be set.
+    #[getter]
+    fn meanings(&self) -> Vec<Option<String>> {
+        self.inner.features().iter().map(|feature| feature.meaning.clone()).collect()
+    }
+
     /// Number of the schema.
     #[getter]
     fn version(&self) -> u32 {
         self.inner.version()
     }
 
-    /// SHA-256 of names, kinds and order, in hexadecimal digits.
+    /// SHA-256 of names, kinds, meanings and order, in hexadecimal digits.
     #[getter]
     fn hash(&self) -> String {
         self.inner.hash().to_owned()
@@ -93,7 +111,7 @@ impl FeatureSchema {
 
     #[pyo3(signature = () -> "tuple[object, ...]")]
     fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        let fields = (self.names(), self.kinds(), self.version());
+        let fields = (self.names(), self.kinds(), self.version(), self.meanings());
         Ok((py.get_type::<FeatureSchema>(), fields).into_pyobject(py)?.into_any())
     }
 }

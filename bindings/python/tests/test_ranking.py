@@ -122,6 +122,8 @@ def test_a_schema_is_a_value():
     assert schema == pickle.loads(pickle.dumps(schema)) == copy.copy(schema) != rag.FeatureSchema(["bm25", "lang"])
     assert schema.id.startswith("v2:") and schema.hash.startswith(schema.id[3:]) and len(schema) == 2
     assert schema.to_dict()["kinds"] == ["numeric", "categorical"]
+    meant = rag.FeatureSchema(schema.names, schema.kinds, 2, [None, "en, de"])
+    assert meant == pickle.loads(pickle.dumps(meant)) != schema and meant.meanings == [None, "en, de"]
     X, y, group = table(columns=2)
     X[:, 1] = np.nan_to_num(np.abs(X[:, 1])).astype(int)
     ranker = rag.Ranker.train(X, y, group, num_trees=1, schema=schema)
@@ -169,7 +171,7 @@ def test_other_threads_run_while_a_ranker_is_trained():
 def test_an_engine_logs_what_a_ranker_learns_from_and_ranks_by_it(engine, tmp_path):
     log = engine.log_features(QUERIES, k=4)
     schema = engine.feature_schema()
-    assert log.schema == schema and log.names == schema.names and log.query_ids == list(QUERIES)
+    assert pickle.loads(pickle.dumps(log.schema)) == log.schema == schema and log.names == schema.names and log.query_ids == list(QUERIES)
     assert log.X.shape == (sum(log.group), len(schema)) and log.X.dtype == np.float32 and log.X is log.X
     assert len(log.document_ids) == len(log) == 12 and not log.X.flags.writeable
     labels = log.labels(QRELS)

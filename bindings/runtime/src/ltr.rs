@@ -255,6 +255,19 @@ pub fn schema(names: Vec<String>, kinds: Option<Vec<String>>, version: u32) -> R
     Ok(FeatureSchema::new(version, features.collect::<Result<_>>()?)?)
 }
 
+/// The schema with what its features mean, one for each.
+///
+/// # Errors
+/// `InvalidArgument` for another number of them.
+pub fn with_meanings(schema: &FeatureSchema, meanings: Vec<Option<String>>) -> Result<FeatureSchema> {
+    let features = schema.features();
+    if meanings.len() != features.len() {
+        return Err(Error::invalid(format!("`meanings` has {} values for {} names", meanings.len(), features.len())));
+    }
+    let features = features.iter().cloned().zip(meanings).map(|(feature, meaning)| Feature { meaning, ..feature });
+    Ok(FeatureSchema::new(schema.version(), features.collect())?)
+}
+
 /// The name of a kind.
 pub fn kind_name(kind: FeatureKind) -> &'static str {
     match kind {
@@ -299,6 +312,10 @@ mod tests {
     fn a_schema_names_the_columns_and_their_categories() {
         let kinds = ["numeric", "categorical"].map(str::to_owned).to_vec();
         let schema = schema(vec!["a".to_owned(), "b".to_owned()], Some(kinds), 3).unwrap();
+        let meant = with_meanings(&schema, vec![None, Some("x, y".to_owned())]).unwrap();
+        assert_ne!(meant.hash(), schema.hash());
+        assert_eq!(with_meanings(&meant, vec![None, None]).unwrap(), schema);
+        assert!(with_meanings(&schema, vec![None]).unwrap_err().to_string().contains("`meanings`"));
         let ranker = trained(r#"{"num_trees": 1}"#, Some(&schema)).unwrap();
         assert_eq!(ranker.schema(), Some(schema.id()));
         assert_eq!(ranker.names(), ["a", "b"]);

@@ -520,17 +520,18 @@ class FeatureSchema:
         names: One for each column, each once.
         kinds: "numeric", "boolean" or "categorical" for each; None for numbers all of them.
         version: Number of the schema, raised with every change.
+        meanings: What the values of each depend on besides the data, in short text or None, such as a list of values.
     """
     def __eq__(self, value: object, /) -> bool: ...
     def __len__(self, /) -> int: ...
     def __ne__(self, value: object, /) -> bool: ...
-    def __new__(cls, /, names: collections.abc.Iterable[str], kinds: collections.abc.Iterable[str] | None = None, version: int = 1) -> FeatureSchema: ...
+    def __new__(cls, /, names: collections.abc.Iterable[str], kinds: collections.abc.Iterable[str] | None = None, version: int = 1, meanings: list[str | None] | None = None) -> FeatureSchema: ...
     def __reduce__(self, /) -> tuple[object, ...]: ...
     def __repr__(self, /) -> str: ...
     @property
     def hash(self, /) -> str:
         """
-        SHA-256 of names, kinds and order, in hexadecimal digits.
+        SHA-256 of names, kinds, meanings and order, in hexadecimal digits.
         """
     @property
     def id(self, /) -> str:
@@ -541,6 +542,11 @@ class FeatureSchema:
     def kinds(self, /) -> list[str]:
         """
         What the values of each are: "numeric", "boolean" or "categorical".
+        """
+    @property
+    def meanings(self, /) -> list[str | None]:
+        """
+        What the values of each depend on besides the data; None where nothing can be set.
         """
     @property
     def names(self, /) -> list[str]:
