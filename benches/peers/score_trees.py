@@ -39,7 +39,8 @@ static double now(void) {
 
 typedef int (*init_fn)(void *, int, int, int, int, int32_t, const char *, void **);
 typedef int (*single_fn)(void *, const void *, int64_t *, double *);
-typedef int (*matrix_fn)(void *, const void *, int, int32_t, int32_t, int, int, int, int, const char *, int64_t *, double *);
+typedef int (*matrix_fn)(void *, const void *, int, int32_t, int32_t, int, int, int, int, const char *, int64_t *,
+                         double *);
 
 double lightgbm_single(void *init, void *single, void *booster, const double *rows, int n, int columns, double *out) {
     void *fast;
@@ -55,8 +56,8 @@ double lightgbm_batch(void *predict, void *booster, const double *rows, int n, i
     int64_t length;
     double begin = now();
     for (int i = 0; i < n; i += batch)
-        if (((matrix_fn)predict)(booster, rows + (int64_t)i * columns, 1, n - i < batch ? n - i : batch, columns, 1, 1, 0,
-                                 -1, "num_threads=1", &length, out + i)) return -1;
+        if (((matrix_fn)predict)(booster, rows + (int64_t)i * columns, 1, n - i < batch ? n - i : batch, columns, 1,
+                                 1, 0, -1, "num_threads=1", &length, out + i)) return -1;
     return now() - begin;
 }
 
@@ -255,7 +256,9 @@ def main():
             rows.tofile(rows_file)
             for leaves in [31] if arguments.quick else [31, 64]:
                 options = {"objective": "lambdarank", "num_leaves": leaves, "learning_rate": 0.05, "verbose": -1}
-                whole = lightgbm.train(options | {"num_threads": 1}, lightgbm.Dataset(features, labels, group=group), 1000)
+                whole = lightgbm.train(
+                    options | {"num_threads": 1}, lightgbm.Dataset(features, labels, group=group), 1000
+                )
                 for trees in [100, 500] if arguments.quick else [100, 500, 1000]:
                     path = str(folder / "model.txt")
                     whole.save_model(path, num_iteration=trees)

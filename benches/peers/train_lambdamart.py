@@ -7,14 +7,13 @@
 FOLDER is LightGBM's `examples/lambdarank`: 3,005 rows of 300 columns. Both train from a matrix in memory, binning
 included, with the same parameters. First the seconds of 100 and 500 trees on one and two threads: the median over the
 rounds, and the median of the ratios within a round, since what else the machine does falls on both; in seconds of the
-clock and of the processor. LightGBM's threads wait by spinning: on a machine that others use too, `--threads 1`. Then nDCG@10 of the test rows (gain 2^grade − 1, a query without a relevant
-document counts as 1) over seeds, with rows and columns picked at random so that the seed matters.
+clock and of the processor. LightGBM's threads wait by spinning: on a machine that others use too, `--threads 1`. Then nDCG@10
+of the test rows (gain 2^grade − 1, a query without a relevant document counts as 1) over seeds, with rows and columns picked at random so that the seed matters.
 """
 
 import argparse
 import json
 import pathlib
-import resource
 import statistics
 import subprocess
 import time
@@ -23,6 +22,10 @@ import lightgbm
 import numpy as np
 
 COLUMNS = 301
+
+
+# Width and digits of the figures of a line.
+SHAPES = [(7, 3), (11, 3), (6, 2), (17, 3), (11, 3), (6, 2)]
 
 
 def read(path):
@@ -51,7 +54,9 @@ def ndcg(scores, labels, groups, k=10):
 
 class Ours:
     def __init__(self, program, folder):
-        self.process = subprocess.Popen([program, folder], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1)
+        self.process = subprocess.Popen(
+            [program, folder], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1
+        )
 
     def cpu(self):
         fields = pathlib.Path(f"/proc/{self.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
@@ -93,13 +98,15 @@ def main():
         for trees in (100, 500):
             parameters = {"num_trees": trees, "num_threads": threads}
             rounds = [(ours.train(parameters), theirs.train(parameters)) for _ in range(arguments.rounds)]
-            median = lambda values: statistics.median(values)
+            def median(values):
+                return statistics.median(values)
             cells = []
             for kind in (0, 1):
                 pairs = [(one[kind], other[kind]) for one, other in rounds]
                 ratio = median(one / other for one, other in pairs)
                 cells += [median(one for one, _ in pairs), median(other for _, other in pairs), ratio]
-            print("%7d %5d | %7.3f %11.3f %6.2f | %17.3f %11.3f %6.2f" % (threads, trees, *cells), flush=True)
+            shown = [f"{cell:{width}.{digits}f}" for cell, (width, digits) in zip(cells, SHAPES, strict=True)]
+            print(f"{threads:7} {trees:5} | {' '.join(shown[:3])} | {' '.join(shown[3:])}", flush=True)
     if arguments.seeds:
         quality(ours, theirs, test, arguments.seeds)
 
@@ -107,10 +114,20 @@ def main():
 def quality(ours, theirs, test, seeds):
     values = []
     for seed in range(seeds):
-        parameters = {"num_trees": 100, "num_threads": 1, "seed": seed, "bagging_fraction": 0.8, "bagging_freq": 1, "feature_fraction": 0.8}
+        parameters = {
+            "num_trees": 100,
+            "num_threads": 1,
+            "seed": seed,
+            "bagging_fraction": 0.8,
+            "bagging_freq": 1,
+            "feature_fraction": 0.8,
+        }
         values.append([ndcg(side.train(parameters)[2], test[1], test[2]) for side in (ours, theirs)])
     means, deviations = np.mean(values, axis=0), np.std(values, axis=0)
-    print(f"test nDCG@10 over {seeds} seeds: ours {means[0]:.4f} ± {deviations[0]:.4f}, LightGBM {means[1]:.4f} ± {deviations[1]:.4f}")
+    print(
+        f"test nDCG@10 over {seeds} seeds: ours {means[0]:.4f} ± {deviations[0]:.4f}, "
+        f"LightGBM {means[1]:.4f} ± {deviations[1]:.4f}"
+    )
 
 
 main()

@@ -171,7 +171,8 @@ def test_other_threads_run_while_a_ranker_is_trained():
 def test_an_engine_logs_what_a_ranker_learns_from_and_ranks_by_it(engine, tmp_path):
     log = engine.log_features(QUERIES, k=4)
     schema = engine.feature_schema()
-    assert pickle.loads(pickle.dumps(log.schema)) == log.schema == schema and log.names == schema.names and log.query_ids == list(QUERIES)
+    assert pickle.loads(pickle.dumps(log.schema)) == log.schema == schema
+    assert log.names == schema.names and log.query_ids == list(QUERIES)
     assert log.X.shape == (sum(log.group), len(schema)) and log.X.dtype == np.float32 and log.X is log.X
     assert len(log.document_ids) == len(log) == 12 and not log.X.flags.writeable
     labels = log.labels(QRELS)

@@ -250,7 +250,7 @@ mod tests {
             ("[]", "`line` is not an impression: "),
             ("{", "`line` is not an impression: EOF while parsing"),
             (r#"{"query":"q","query":"r","shown":["a"]}"#, "`line` is not an impression: duplicate field `query`"),
-            (r#"{"qery":"q","shown":["a"]}"#, "`line` is not an impression: unknown field `qery`"),
+            (r#"{"qery":"q","shown":["a"]}"#, "`line` is not an impression: unknown field `qery`"), // typos: ignore
             (r#"{"shown":["a"]}"#, "`query` is missing"),
             (r#"{"query":17,"shown":["a"]}"#, "`query` is 17; write a string"),
             (r#"{"query":"q"}"#, "`shown` is missing"),
