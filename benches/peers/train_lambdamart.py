@@ -7,8 +7,9 @@
 FOLDER is LightGBM's `examples/lambdarank`: 3,005 rows of 300 columns. Both train from a matrix in memory, binning
 included, with the same parameters. First the seconds of 100 and 500 trees on one and two threads: the median over the
 rounds, and the median of the ratios within a round, since what else the machine does falls on both; in seconds of the
-clock and of the processor. LightGBM's threads wait by spinning: on a machine that others use too, `--threads 1`. Then nDCG@10
-of the test rows (gain 2^grade − 1, a query without a relevant document counts as 1) over seeds, with rows and columns picked at random so that the seed matters.
+clock and of the processor. LightGBM's threads wait by spinning: on a machine that others use too, `--threads 1`. Then
+nDCG@10 of the test rows (gain 2^grade − 1, a query without a relevant document counts as 1) over seeds, with rows and
+columns picked at random so that the seed matters.
 """
 
 import argparse
