@@ -264,7 +264,13 @@ fn of_callable(py: Python<'_>, name: String, function: Py<PyAny>) -> PyResult<Ar
     let of_function = name.clone();
     let compute = move |query: FeatureQuery<'_>, documents: &[FeatureDocument<'_>]| {
         let called = Python::try_attach(|py| {
-            computed(function.bind(py), query.text, documents).map_err(|error| failed(py, &of_function, error))
+            computed(function.bind(py), query.text, documents).map_err(|error| {
+                let error = failed(py, &of_function, error);
+                if error.kind() == ErrorKind::Cancelled {
+                    query.cancel.cancel();
+                }
+                error
+            })
         });
         called.unwrap_or_else(|| Err(Error::new(ErrorKind::Cancelled, "the interpreter is ending")))
     };

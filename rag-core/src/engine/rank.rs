@@ -91,11 +91,12 @@ impl Inner {
             .and_then(|rows| stages.run_until(&hurried, Stage::Ltr, || ranking.order(pool, rows, self.schema())));
         match ranked {
             Ok(order) => Ok(order),
-            // A feature function or a cache may say `Cancelled` of itself.
-            Err(error) => request
-                .cancel
-                .check()
-                .map(|()| Order { skipped: Some(format!("ltr: {error}")), ..Order::fused(&found.pool) }),
+            // A feature function or a cache may say `Cancelled` of itself; only the caller's own word ends the search.
+            Err(error) => match request.cancel.check() {
+                Err(_) if error.kind() == ErrorKind::Cancelled => Err(error),
+                Err(stopped) => Err(stopped),
+                Ok(()) => Ok(Order { skipped: Some(format!("ltr: {error}")), ..Order::fused(&found.pool) }),
+            },
         }
     }
 

@@ -17,7 +17,7 @@ pub struct FeatureQuery<'a> {
     pub tenant: &'a str,
     /// The vector of the question, where there is one.
     pub vector: Option<&'a [f32]>,
-    /// The caller's way to stop.
+    /// The caller's way to stop; a function that raises it itself ends the search.
     pub cancel: &'a Cancel,
 }
 
