@@ -182,7 +182,8 @@ class Tl2cgen(Native):
         super().__init__(harness, features)
         begin = time.perf_counter()
         model = treelite.frontend.load_lightgbm_model(path)
-        library = str(pathlib.Path(folder) / "model.so")
+        # A path of its own for each model: what was loaded from a path before would be given again.
+        library = str(pathlib.Path(tempfile.mkdtemp(dir=folder)) / "model.so")
         tl2cgen.export_lib(model, toolchain="gcc", libpath=library, params={"parallel_comp": 2}, options=["-O3"])
         self.load_ms = (time.perf_counter() - begin) * 1e3
         self.library = ctypes.CDLL(library)
