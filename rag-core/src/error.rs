@@ -198,6 +198,7 @@ impl From<rag_ltr::Error> for Error {
         let kind = match &error {
             rag_ltr::Error::Schema { .. } => ErrorKind::SchemaMismatch,
             rag_ltr::Error::Unsupported(_) => ErrorKind::Unsupported,
+            rag_ltr::Error::Stopped => ErrorKind::Cancelled,
             _ => ErrorKind::InvalidArgument,
         };
         Error::new(kind, error.to_string()).with_source(error)

@@ -136,6 +136,9 @@ pub enum Error {
     /// Threads that the system does not give.
     #[error("{0}")]
     Threads(String),
+    /// The caller ended the training before there was a ranker.
+    #[error("the training was stopped before there was a ranker")]
+    Stopped,
     /// Training data that nothing can be learnt from, or labels that are none.
     #[error("training: {0}")]
     Training(String),

@@ -8,8 +8,16 @@ use rag_ltr::metrics::{Gain, ndcg};
 use rag_ltr::model::{LinearModel, Model};
 use rag_ltr::random::SplitMix64;
 use rag_ltr::svmlight::ReadOptions;
-use rag_ltr::train::{CoordinateAscent, Dataset, Linear, LinearObjective, coordinate_ascent, linear};
+use rag_ltr::train::{self, CoordinateAscent, Dataset, Linear, LinearObjective};
 use rag_ltr::{Error, Ranker, Rows};
+
+fn linear(data: &Dataset<'_>, parameters: &Linear) -> rag_ltr::Result<LinearModel> {
+    train::linear(data, parameters, &|| false)
+}
+
+fn coordinate_ascent(data: &Dataset<'_>, parameters: &CoordinateAscent) -> rag_ltr::Result<LinearModel> {
+    train::coordinate_ascent(data, parameters, &|| false)
+}
 
 /// Values with gaps, and the labels that planted weights give them.
 struct Planted {

@@ -67,6 +67,7 @@ fn trees() -> Ranker {
         parameters,
         curves: [("valid ndcg@10".to_owned(), vec![0.5, 2.0 / 3.0])].into(),
         metrics: [("test ndcg@10".to_owned(), 0.3)].into(),
+        ..Training::default()
     };
     let model = Model::Trees(Ensemble::checked(parts()).unwrap());
     Ranker::new(model).unwrap().with_schema("v3:ab12cd34ef56".parse().unwrap()).with_training(training)

@@ -111,7 +111,7 @@ fn a_ranker_is_trained_searched_with_and_explained() {
     assert_eq!((&trained["trees"], &trained["queries"]), (&20.into(), &20.into()));
     assert!(trained["cross_validation"]["mean"].as_f64().unwrap() > 0.95, "{trained}");
     assert_eq!(trained["cross_validation"]["folds"].as_array().unwrap().len(), 4);
-    assert_eq!(trained["curves"]["validation ndcg@10"].as_array().unwrap().len(), 20);
+    assert_eq!(trained["curves"]["valid ndcg@10"].as_array().unwrap().len(), 20);
     assert!(trained["schema"].as_str().unwrap().starts_with("v1:"), "{trained}");
     let best = trained["features"][0]["name"].as_str().unwrap();
     assert!(best.starts_with("title.") || best.starts_with("length."), "{trained}");

@@ -106,11 +106,17 @@ pub struct FeatureSchema {
 #[napi]
 impl FeatureSchema {
     #[napi(constructor)]
-    pub fn new(env: &Env, names: Vec<String>, kinds: Option<Vec<String>>, version: f64) -> Result<Self> {
+    pub fn new(
+        env: &Env,
+        names: Vec<String>,
+        kinds: Option<Vec<String>>,
+        meanings: Option<Vec<Option<String>>>,
+        version: f64,
+    ) -> Result<Self> {
         let version = count(env, "version", version)?;
         let schema = u32::try_from(version)
             .map_err(|_| RagError::invalid(format!("`version` is {version}; give 0 to {}", u32::MAX)))
-            .and_then(|version| ltr::schema(names, kinds, version));
+            .and_then(|version| ltr::schema(names, kinds, meanings, version));
         Ok(FeatureSchema { inner: schema.map_err(|error| raise(env, &error))? })
     }
 
@@ -127,6 +133,11 @@ impl FeatureSchema {
     #[napi(getter)]
     pub fn kinds(&self) -> Vec<&'static str> {
         self.inner.features().iter().map(|feature| ltr::kind_name(feature.kind)).collect()
+    }
+
+    #[napi(getter)]
+    pub fn meanings(&self) -> Vec<Option<String>> {
+        self.inner.features().iter().map(|feature| feature.meaning.clone()).collect()
     }
 
     #[napi(getter)]

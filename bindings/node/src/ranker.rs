@@ -147,8 +147,7 @@ impl Ranker {
     ) -> Result<Object<'env>> {
         let (rows, given, cancel) = (Learnt::of(env, rows)?, Given::of(arguments), token(cancel));
         apart(env, move || {
-            let trained = training::train_linear(&rows.dataset()?, &given.options())?;
-            cancel.check()?;
+            let trained = training::train_linear(&rows.dataset()?, &given.options(), &cancel)?;
             Ok(Ranker { inner: Arc::new(trained) })
         })
     }

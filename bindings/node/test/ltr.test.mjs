@@ -121,14 +121,14 @@ test("what the features add sums to the margin", async () => {
 });
 
 test("weighted sums are learnt in four ways", async () => {
-  for (const [objective, more] of [["regression", { l2: 0.1 }], ["pairwise", {}], ["ndcg", { k: 5, restarts: 1, sweeps: 5 }]]) {
+  for (const [objective, more] of [["ridge", { l2: 0.1 }], ["pairwise", { byQuery: true }], ["coordinate", { k: 5, restarts: 1, sweeps: 5 }]]) {
     const ranker = await Ranker.trainLinear({ X, y, group, objective, ...more });
     const weights = ranker.featureImportance();
     assert.ok(weights[0] > 3 * Math.abs(weights[2]) && weights[1] > 3 * Math.abs(weights[3]), `${objective}: ${weights}`);
     assert.deepEqual(ranker.featureImportance("weight"), weights);
     assert.equal(ranker.numTrees, null);
   }
-  await assert.rejects(Ranker.trainLinear({ X, y, objective: "trees" }), invalid(/`objective`.*"ndcg"/));
+  await assert.rejects(Ranker.trainLinear({ X, y, objective: "trees" }), invalid(/objective `trees`.*coordinate/));
   await assert.rejects(Ranker.trainLinear({ X, y, numTrees: 3 }), invalid(/`num_trees`/));
 });
 
@@ -241,5 +241,11 @@ test("schemas tell features apart", () => {
   assert.throws(() => new FeatureSchema(["a"], { kinds: ["text"] }), invalid(/"text"/));
   assert.throws(() => new FeatureSchema(["a"], { kinds: [] }), invalid(/`kinds` has 0 values for 1 names/));
   assert.throws(() => new FeatureSchema(["a"], { version: -1 }), invalid(/`version` is -1/));
+  const meant = new FeatureSchema(["bm25", "open"], { kinds: schema.kinds, meanings: [null, "from 9 to 5"], version: 3 });
+  assert.deepEqual([meant.meanings, schema.meanings], [[null, "from 9 to 5"], [null, null]]);
+  assert.notEqual(meant.hash, schema.hash);
+  assert.throws(() => new FeatureSchema(["a"], { meanings: [] }), invalid(/`meanings` has 0 values for 1 names/));
+  assert.throws(() => new FeatureSchema(["a"], { meanings: [3] }), invalid(/`meanings`/));
+  assert.throws(() => new FeatureSchema(["a"], { meanings: "a" }), invalid(/`meanings`/));
   assert.throws(() => new FeatureSchema("a"), invalid(/`names` is a string/));
 });

@@ -79,7 +79,7 @@ async function training(state, { log, qrels, schema, valid, ...rest }) {
   return { ...how, X: state.log.x, columns: state.log.columns, y: await state.log.labels(qrels), group: state.log.group };
 }
 
-const told = ({ id, version, names, kinds, hash }) => ({ id, version, names, kinds, hash });
+const told = ({ id, version, names, kinds, meanings, hash }) => ({ id, version, names, kinds, meanings, hash });
 
 /** Each call of Python by what it is here. */
 const CALLS = {

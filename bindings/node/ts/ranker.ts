@@ -128,23 +128,25 @@ export interface TrainOptions extends TrainingRows, FeatureNames, TreeParameters
 /** A training of a weighted sum of the features. */
 export interface LinearOptions extends TrainingRows, FeatureNames, CallOptions {
   /**
-   * What is learnt: the labels ("regression", unless told), a chance, for labels from 0 to 1 ("logistic"), which of two documents
-   * is better ("pairwise"), or nDCG itself, by coordinate ascent ("ndcg").
+   * What is learnt: the labels ("ridge", unless told), a chance, for labels from 0 to 1 ("logistic"), which of two documents
+   * is better ("pairwise"), or nDCG itself, by coordinate ascent ("coordinate").
    */
-  objective?: "regression" | "logistic" | "pairwise" | "ndcg" | null | undefined;
-  /** L2 regularisation, of all but "ndcg" [1]. */
+  objective?: "ridge" | "logistic" | "pairwise" | "coordinate" | null | undefined;
+  /** L2 regularisation, of all but "coordinate" [1]. */
   l2?: number | null | undefined;
-  /** Of "ndcg": the cutoff [10]. */
+  /** Of "pairwise": whether each query counts the same, whatever the number of its pairs [false]. */
+  byQuery?: boolean | null | undefined;
+  /** Of "coordinate": the cutoff [10]. */
   k?: number | null | undefined;
-  /** Of "ndcg": the gain of a grade, 2^grade − 1 or the grade itself ["exponential"]. */
+  /** Of "coordinate": the gain of a grade, 2^grade − 1 or the grade itself ["exponential"]. */
   gain?: "exponential" | "linear" | null | undefined;
-  /** Of "ndcg": from how many places it starts [5]. */
+  /** Of "coordinate": from how many places it starts [5]. */
   restarts?: number | null | undefined;
-  /** Of "ndcg": most rounds over all features from one start [25]. */
+  /** Of "coordinate": most rounds over all features from one start [25]. */
   sweeps?: number | null | undefined;
-  /** Of "ndcg": a round that gains no more than this is the last [0.0001]. */
+  /** Of "coordinate": a round that gains no more than this is the last [0.0001]. */
   tolerance?: number | null | undefined;
-  /** Of "ndcg": what every random choice follows from [0]. */
+  /** Of "coordinate": what every random choice follows from [0]. */
   seed?: number | bigint | null | undefined;
 }
 
@@ -170,6 +172,11 @@ export interface Training {
   curves: Record<string, number[]>;
   /** Metrics of the model. */
   metrics: Record<string, number>;
+  /**
+   * Why there are no more trees: all are grown, `onProgress` ended it, the rows of `valid` are ranked no better, or no split
+   * improves anything. null for weighted sums, and where it is not known.
+   */
+  end: "complete" | "stopped" | "not_better" | "nothing_to_split" | null;
 }
 
 /** Rows that are scored on a thread of their own: others would wait for them. */

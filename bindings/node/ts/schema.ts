@@ -9,6 +9,8 @@ export type FeatureKind = "numeric" | "boolean" | "categorical";
 export interface SchemaOptions {
   /** One for each name; "numeric" each unless told. */
   kinds?: readonly FeatureKind[] | null | undefined;
+  /** What the values of each depend on besides the data, in short text or null, such as a list of values. */
+  meanings?: readonly (string | null)[] | null | undefined;
   /** The caller's count of schemas; 1 unless told. */
   version?: number | null | undefined;
 }
@@ -25,7 +27,7 @@ export class FeatureSchema {
     schemaOf = (inner) => new FeatureSchema(inner as never);
   }
 
-  constructor(names: readonly string[], { kinds, version }: SchemaOptions = {}) {
+  constructor(names: readonly string[], { kinds, meanings, version }: SchemaOptions = {}) {
     const made = names as unknown;
     if (made instanceof native.FeatureSchema) {
       this.native = made;
@@ -33,8 +35,13 @@ export class FeatureSchema {
     }
     expectStrings("names", names);
     if (kinds != null) expectStrings("kinds", kinds);
+    if (meanings != null) {
+      expectStrings("meanings", Array.isArray(meanings) ? meanings.map((meaning: unknown) => meaning ?? "") : meanings);
+    }
     expect("version", version, "number");
-    this.native = now(() => new native.FeatureSchema([...names], kinds ? [...kinds] : undefined, version ?? 1));
+    this.native = now(
+      () => new native.FeatureSchema([...names], kinds ? [...kinds] : undefined, meanings && [...meanings], version ?? 1),
+    );
   }
 
   /** The caller's count of schemas. */
@@ -52,7 +59,12 @@ export class FeatureSchema {
     return this.native.kinds as FeatureKind[];
   }
 
-  /** Of names and kinds in their order, as 64 hexadecimal digits. */
+  /** What the values of each depend on besides the data; null where nothing can be set. */
+  get meanings(): (string | null)[] {
+    return this.native.meanings.map((meaning) => meaning ?? null);
+  }
+
+  /** Of names, kinds and meanings in their order, as 64 hexadecimal digits. */
   get hash(): string {
     return this.native.hash;
   }

@@ -44,13 +44,8 @@ impl FeatureSchema {
         meanings: Option<Vec<Option<String>>>,
     ) -> PyResult<Self> {
         let kinds = kinds.map(|kinds| strings(kinds, "kinds")).transpose()?;
-        let schema = ltr::schema(strings(names, "names")?, kinds, version);
-        let inner = schema.and_then(|schema| match meanings {
-            Some(meanings) => ltr::with_meanings(&schema, meanings),
-            None => Ok(schema),
-        });
-        let inner = inner.map_err(|error| raise(py, &error))?;
-        Ok(FeatureSchema { inner })
+        let schema = ltr::schema(strings(names, "names")?, kinds, meanings, version);
+        Ok(FeatureSchema { inner: schema.map_err(|error| raise(py, &error))? })
     }
 
     /// Names of the features.
@@ -97,6 +92,7 @@ impl FeatureSchema {
         dictionary.set_item("version", self.version())?;
         dictionary.set_item("names", self.names())?;
         dictionary.set_item("kinds", self.kinds())?;
+        dictionary.set_item("meanings", self.meanings())?;
         dictionary.set_item("hash", self.hash())?;
         Ok(dictionary)
     }

@@ -156,13 +156,13 @@ impl Ranker {
     /// column.
     ///
     /// Args:
-    ///     objective: "regression" (ridge), "logistic", "pairwise" (the order of each query's rows, by logistic regression), or
-    ///         "ndcg" (coordinate ascent on nDCG itself).
-    ///     parameters: l2 (1.0); of "ndcg": k (10), gain ("exponential", "linear"), restarts, sweeps, tolerance, seed.
+    ///     objective: "ridge" (the labels themselves), "logistic", "pairwise" (the order of each query's rows, by logistic
+    ///         regression), or "coordinate" (coordinate ascent on nDCG itself).
+    ///     parameters: l2 (1.0), by_query (False; of "pairwise": whether each query counts the same); of "coordinate": k (10), gain ("exponential", "linear"), restarts, sweeps, tolerance, seed.
     ///
     /// The other arguments are those of `train`.
     #[staticmethod]
-    #[pyo3(signature = (X: "numpy.typing.ArrayLike", y: "numpy.typing.ArrayLike", group: "numpy.typing.ArrayLike | None" = None, *, objective: "str" = "regression", weights: "numpy.typing.ArrayLike | None" = None, inverse_propensities: "numpy.typing.ArrayLike | None" = None, feature_names: "collections.abc.Iterable[str] | None" = None, schema: "FeatureSchema | None" = None, **parameters: "object") -> "Ranker")]
+    #[pyo3(signature = (X: "numpy.typing.ArrayLike", y: "numpy.typing.ArrayLike", group: "numpy.typing.ArrayLike | None" = None, *, objective: "str" = "ridge", weights: "numpy.typing.ArrayLike | None" = None, inverse_propensities: "numpy.typing.ArrayLike | None" = None, feature_names: "collections.abc.Iterable[str] | None" = None, schema: "FeatureSchema | None" = None, **parameters: "object") -> "Ranker")]
     #[allow(non_snake_case, clippy::too_many_arguments, reason = "names and arguments of Python")]
     #[pyo3(name = "train_linear")]
     fn linear(
@@ -185,7 +185,7 @@ impl Ranker {
         let schema = schema.as_ref().map(|schema| &schema.get().inner);
         let options = Options { parameters: &parameters, names: names.as_deref(), schema };
         let data = data.plain()?;
-        let trained = interruptible(py, &Cancel::never(), |_| train_linear(&data.dataset()?, &options));
+        let trained = interruptible(py, &Cancel::never(), |cancel| train_linear(&data.dataset()?, &options, cancel));
         trained.map(Ranker::from)
     }
 

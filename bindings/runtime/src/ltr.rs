@@ -6,20 +6,15 @@ use std::ops::ControlFlow;
 use rag_core::ltr::Ranker;
 use rag_core::ltr::model::{Model, Training};
 use rag_core::ltr::schema::{Feature, FeatureKind, FeatureSchema};
-use rag_core::ltr::train::{
-    CoordinateAscent, Dataset, LambdaMart, Linear, LinearObjective, Objective, Progress, Round, coordinate_ascent,
-    importance as of_trees, lambdamart, linear,
-};
+use rag_core::ltr::train::{Dataset, LambdaMart, Progress, Trainer, importance as of_trees};
 use rag_core::{Cancel, Error, ErrorKind, Result};
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 /// What a training is given beside its rows.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Options<'a> {
-    /// A JSON object of parameters by their names; what is left out is as Rust's defaults have it. `threads` is another name
-    /// for `num_threads`.
+    /// A JSON object of parameters by their names; what is left out is as Rust's defaults have it. `objective` is one of
+    /// [`Trainer::OBJECTIVES`], and `threads` is another name for `num_threads`.
     pub parameters: &'a str,
     /// Names of the features; `None`: those of the schema, if any.
     pub names: Option<&'a [String]>,
@@ -39,7 +34,7 @@ pub struct Step {
     pub metrics: BTreeMap<String, f64>,
 }
 
-/// Trains trees ([`lambdamart`]); `objective` is `lambdarank` (the default), `regression` or `binary`, all parameters those of
+/// Trains trees; `objective` is `lambdarank` (the default), `regression` or `binary`, all parameters those of
 /// [`LambdaMart`]. Queries without rows are passed over. `progress` is called on this thread after each tree and may end the
 /// training with the trees that there are.
 ///
@@ -70,82 +65,71 @@ pub fn train(
         given.entry("num_threads").or_insert(threads);
     }
     let says_categories = given.contains_key("categorical_feature");
-    let mut parameters: LambdaMart = read(given)?;
+    let Trainer::LambdaMart(mut parameters) = trainer_of(given, "lambdarank")? else {
+        return Err(Error::invalid(
+            "`objective` makes a weighted sum, and this trains trees: give \"lambdarank\", \"regression\" or \"binary\"",
+        ));
+    };
     if let Some(schema) = options.schema.filter(|_| !says_categories) {
         let columns = schema.features().iter().enumerate();
         let columns = columns.filter(|(_, feature)| feature.kind == FeatureKind::Categorical);
         parameters.categorical_feature = columns.map(|(column, _)| column).collect();
     }
+    let named = parameters.clone();
+    let mut step = |step: Progress<'_>| {
+        let Progress { iteration, num_trees, round } = step;
+        progress(Step { iteration, num_trees, metrics: named.metrics(round) })
+    };
+    fit(&Trainer::LambdaMart(parameters), data, validation, options, cancel, &mut step)
+}
+
+/// Trains a weighted sum of the features. `objective` says how: `ridge` (the default), `logistic`, `pairwise` or
+/// `coordinate`.
+///
+/// # Errors
+/// `InvalidArgument` naming the parameter, the row or the label; `Cancelled` and `DeadlineExceeded`.
+pub fn train_linear(data: &Dataset<'_>, options: &Options<'_>, cancel: &Cancel) -> Result<Ranker> {
+    let trainer = trainer_of(parameters(options.parameters)?, "ridge")?;
+    if matches!(trainer, Trainer::LambdaMart(_)) {
+        return Err(Error::invalid(
+            "`objective` makes trees, and this weighs features: give \"ridge\", \"logistic\", \"pairwise\" or \"coordinate\"",
+        ));
+    }
+    fit(&trainer, data, None, options, cancel, &mut |_| ControlFlow::Continue(()))
+}
+
+fn trainer_of(mut given: Map<String, Value>, default: &str) -> Result<Trainer> {
+    let objective = given.remove("objective").unwrap_or_else(|| default.into());
+    let Some(objective) = objective.as_str() else {
+        return Err(Error::invalid(format!("`objective` is {objective}; give a name such as \"{default}\"")));
+    };
+    Ok(Trainer::new(objective, given)?)
+}
+
+fn fit(
+    trainer: &Trainer,
+    data: &Dataset<'_>,
+    validation: Option<&Dataset<'_>>,
+    options: &Options<'_>,
+    cancel: &Cancel,
+    progress: &mut dyn FnMut(Progress<'_>) -> ControlFlow<()>,
+) -> Result<Ranker> {
     let names = names(options, data.rows.columns())?;
     let (groups, valid_groups) = (filled(data), validation.map(filled).unwrap_or_default());
     let data = Dataset { names: &names, groups: &groups, ..*data };
     let validation = validation.map(|validation| Dataset { groups: &valid_groups, ..*validation });
-    let mut curves = BTreeMap::<String, Vec<f64>>::new();
-    let mut step = |progressed: Progress<'_>| {
-        let metrics = metrics(progressed.round, &parameters);
-        for (name, &value) in &metrics {
-            curves.entry(name.clone()).or_default().push(value);
-        }
-        if cancel.check().is_err() {
-            return ControlFlow::Break(());
-        }
-        progress(Step { iteration: progressed.iteration, num_trees: progressed.num_trees, metrics })
-    };
-    let trained = lambdamart(&data, validation.as_ref(), &parameters, &mut step)?;
+    let fitted = trainer.fit(&data, validation.as_ref(), &|| cancel.check().is_err(), progress);
     cancel.check()?;
-    let best = trained.best_iteration.checked_sub(1).and_then(|best| trained.curve.get(best));
-    let metrics = best.map(|round| metrics(round, &parameters)).unwrap_or_default();
-    finish(Model::Trees(trained.ensemble), &parameters, curves, metrics, options)
-}
-
-/// Trains a weighted sum of the features. `objective` says how: `regression` (the default), `logistic` or `pairwise`, with
-/// the parameters of [`Linear`]; or `ndcg`, by coordinate ascent, with those of [`CoordinateAscent`].
-///
-/// # Errors
-/// `InvalidArgument` naming the parameter, the row or the label.
-pub fn train_linear(data: &Dataset<'_>, options: &Options<'_>) -> Result<Ranker> {
-    const OBJECTIVES: &str = "\"regression\", \"logistic\", \"pairwise\" or \"ndcg\"";
-    let mut given = parameters(options.parameters)?;
-    let objective = given.remove("objective").unwrap_or_else(|| "regression".into());
-    let names = names(options, data.rows.columns())?;
-    let groups = filled(data);
-    let data = Dataset { names: &names, groups: &groups, ..*data };
-    if objective == "ndcg" {
-        let parameters: CoordinateAscent = read(given)?;
-        let model = coordinate_ascent(&data, &parameters)?;
-        return finish(Model::Linear(model), &parameters, BTreeMap::new(), BTreeMap::new(), options);
-    }
-    let objective: LinearObjective = serde_json::from_value(objective.clone())
-        .map_err(|_| Error::invalid(format!("`objective` is {objective}; give {OBJECTIVES}")))?;
-    let parameters = Linear { objective, ..read(given)? };
-    finish(Model::Linear(linear(&data, &parameters)?), &parameters, BTreeMap::new(), BTreeMap::new(), options)
+    let ranker = fitted?.ranker;
+    Ok(match options.schema {
+        Some(schema) => ranker.with_schema(schema.id()),
+        None => ranker,
+    })
 }
 
 /// The groups that have rows.
 fn filled(data: &Dataset<'_>) -> Vec<usize> {
     data.groups.iter().copied().filter(|&size| size > 0).collect()
-}
-
-fn finish(
-    model: Model,
-    parameters: &impl Serialize,
-    curves: BTreeMap<String, Vec<f64>>,
-    metrics: BTreeMap<String, f64>,
-    options: &Options<'_>,
-) -> Result<Ranker> {
-    let library = concat!("rag-core ", env!("CARGO_PKG_VERSION")).to_owned();
-    let parameters = match serde_json::to_value(parameters) {
-        Ok(Value::Object(mut parameters)) => {
-            parameters.remove("num_threads"); // of which the model knows nothing
-            parameters
-        }
-        _ => return Err(Error::internal("the parameters of the training cannot be written")),
-    };
-    let ranker = Ranker::new(model)?.with_training(Training { library, parameters, curves, metrics });
-    Ok(match options.schema {
-        Some(schema) => ranker.with_schema(schema.id()),
-        None => ranker,
-    })
 }
 
 fn names(options: &Options<'_>, columns: usize) -> Result<Vec<String>> {
@@ -164,36 +148,11 @@ fn names(options: &Options<'_>, columns: usize) -> Result<Vec<String>> {
     Ok(of_schema)
 }
 
-/// The values of a round by their names.
-fn metrics(round: &Round, parameters: &LambdaMart) -> BTreeMap<String, f64> {
-    let name = |position: usize| match parameters.objective {
-        Objective::Lambdarank => format!("ndcg@{}", parameters.eval_at.get(position).copied().unwrap_or_default()),
-        Objective::Regression => "l2".to_owned(),
-        Objective::Binary => "binary_logloss".to_owned(),
-    };
-    let named = |of: &'static str, values: &[f64]| -> Vec<(String, f64)> {
-        values.iter().enumerate().map(|(position, &value)| (format!("{of} {}", name(position)), value)).collect()
-    };
-    named("train", &round.training).into_iter().chain(named("valid", &round.validation)).collect()
-}
-
 fn parameters(json: &str) -> Result<Map<String, Value>> {
     if json.is_empty() {
         return Ok(Map::new());
     }
     serde_json::from_str(json).map_err(|error| Error::invalid(format!("the parameters are no JSON object: {error}")))
-}
-
-/// # Errors
-/// `InvalidArgument`, naming the parameter.
-fn read<T: DeserializeOwned>(given: Map<String, Value>) -> Result<T> {
-    for (name, value) in &given {
-        let alone = Map::from_iter([(name.clone(), value.clone())]);
-        if let Err(error) = serde_json::from_value::<T>(Value::Object(alone)) {
-            return Err(Error::invalid(format!("parameter `{name}`: {error}")));
-        }
-    }
-    serde_json::from_value(Value::Object(given)).map_err(|error| Error::invalid(format!("parameters: {error}")))
 }
 
 /// How much a model uses each feature. `kind` is `gain` (the default) or `split` for trees, `weight` (the default) for a
@@ -227,22 +186,34 @@ pub fn num_trees(ranker: &Ranker) -> Option<usize> {
     }
 }
 
-/// How a model came to be as a JSON object with the fields of [`Training`]; `None` where it does not say.
+/// How a model came to be as a JSON object with the fields of [`Training`]; `None` where it does not say. `end` is
+/// `complete`, `stopped`, `not_better` or `nothing_to_split`, and null for what is no training of trees.
 pub fn training(ranker: &Ranker) -> Option<Value> {
-    let Training { library, parameters, curves, metrics } = ranker.training()?.clone();
-    Some(serde_json::json!({"library": library, "parameters": parameters, "curves": curves, "metrics": metrics}))
+    let Training { library, parameters, curves, metrics, end } = ranker.training()?.clone();
+    Some(serde_json::json!({
+        "library": library, "parameters": parameters, "curves": curves, "metrics": metrics, "end": end,
+    }))
 }
 
 /// A schema of features by their names. `kinds`: `numeric` (the default), `boolean` or `categorical`, one for each name.
+/// `meanings`: what the values of each depend on besides the data, one for each name.
 ///
 /// # Errors
 /// `InvalidArgument` naming the feature or the argument.
-pub fn schema(names: Vec<String>, kinds: Option<Vec<String>>, version: u32) -> Result<FeatureSchema> {
+pub fn schema(
+    names: Vec<String>,
+    kinds: Option<Vec<String>>,
+    meanings: Option<Vec<Option<String>>>,
+    version: u32,
+) -> Result<FeatureSchema> {
     let kinds = kinds.unwrap_or_else(|| vec![kind_name(FeatureKind::Numeric).to_owned(); names.len()]);
-    if kinds.len() != names.len() {
-        return Err(Error::invalid(format!("`kinds` has {} values for {} names", kinds.len(), names.len())));
+    let meanings = meanings.unwrap_or_else(|| vec![None; names.len()]);
+    for (argument, values) in [("kinds", kinds.len()), ("meanings", meanings.len())] {
+        if values != names.len() {
+            return Err(Error::invalid(format!("`{argument}` has {values} values for {} names", names.len())));
+        }
     }
-    let features = names.into_iter().zip(kinds).map(|(name, kind)| {
+    let features = names.into_iter().zip(kinds).zip(meanings).map(|((name, kind), meaning)| {
         let kind = [FeatureKind::Numeric, FeatureKind::Boolean, FeatureKind::Categorical]
             .into_iter()
             .find(|&known| kind_name(known) == kind)
@@ -250,22 +221,9 @@ pub fn schema(names: Vec<String>, kinds: Option<Vec<String>>, version: u32) -> R
                 let known = "\"numeric\", \"boolean\" or \"categorical\"";
                 Error::invalid(format!("`kinds` has {kind:?} for the feature {name:?}; give {known}"))
             })?;
-        Ok(Feature::new(name, kind))
+        Ok(Feature { meaning, ..Feature::new(name, kind) })
     });
     Ok(FeatureSchema::new(version, features.collect::<Result<_>>()?)?)
-}
-
-/// The schema with what its features mean, one for each.
-///
-/// # Errors
-/// `InvalidArgument` for another number of them.
-pub fn with_meanings(schema: &FeatureSchema, meanings: Vec<Option<String>>) -> Result<FeatureSchema> {
-    let features = schema.features();
-    if meanings.len() != features.len() {
-        return Err(Error::invalid(format!("`meanings` has {} values for {} names", meanings.len(), features.len())));
-    }
-    let features = features.iter().cloned().zip(meanings).map(|(feature, meaning)| Feature { meaning, ..feature });
-    Ok(FeatureSchema::new(schema.version(), features.collect())?)
 }
 
 /// The name of a kind.
@@ -304,6 +262,7 @@ mod tests {
         assert_eq!(training["parameters"].get("num_threads"), None, "the same model at any number of threads");
         assert_eq!(training["curves"]["valid ndcg@5"].as_array().unwrap().len(), 4);
         assert_eq!(training["metrics"]["train ndcg@3"], 1.0);
+        assert_eq!(training["end"], "complete");
         assert_eq!(importance(&ranker, Some("split")).unwrap()[1], 0.0);
         assert!(importance(&ranker, Some("weight")).unwrap_err().to_string().contains("\"gain\""));
     }
@@ -311,11 +270,11 @@ mod tests {
     #[test]
     fn a_schema_names_the_columns_and_their_categories() {
         let kinds = ["numeric", "categorical"].map(str::to_owned).to_vec();
-        let schema = schema(vec!["a".to_owned(), "b".to_owned()], Some(kinds), 3).unwrap();
-        let meant = with_meanings(&schema, vec![None, Some("x, y".to_owned())]).unwrap();
-        assert_ne!(meant.hash(), schema.hash());
-        assert_eq!(with_meanings(&meant, vec![None, None]).unwrap(), schema);
-        assert!(with_meanings(&schema, vec![None]).unwrap_err().to_string().contains("`meanings`"));
+        let of = |meanings| super::schema(vec!["a".to_owned(), "b".to_owned()], Some(kinds.clone()), meanings, 3);
+        let schema = of(None).unwrap();
+        assert_ne!(of(Some(vec![None, Some("x, y".to_owned())])).unwrap().hash(), schema.hash());
+        assert_eq!(of(Some(vec![None, None])).unwrap(), schema);
+        assert!(of(Some(vec![None])).unwrap_err().to_string().contains("`meanings` has 1 values for 2 names"));
         let ranker = trained(r#"{"num_trees": 1}"#, Some(&schema)).unwrap();
         assert_eq!(ranker.schema(), Some(schema.id()));
         assert_eq!(ranker.names(), ["a", "b"]);
@@ -329,15 +288,19 @@ mod tests {
         let message = |parameters: &str| trained(parameters, None).unwrap_err().to_string();
         assert!(message(r#"{"num_trees": -1}"#).contains("`num_trees`"));
         assert!(message(r#"{"num_tree": 1}"#).contains("`num_tree`"));
-        assert!(message(r#"{"objective": "rank"}"#).contains("`lambdarank`"));
+        assert!(message(r#"{"objective": "rank"}"#).contains("lambdarank, "));
         assert!(message(r#"{"learning_rate": 0}"#).contains("`learning_rate`"));
         assert!(message("[]").contains("JSON object"));
         let (values, labels, groups) = data();
         let data = Dataset::new(Rows::new(&values, 2).unwrap(), &labels, &groups);
-        let linear = |parameters| train_linear(&data, &Options { parameters, ..Options::default() });
-        assert!(linear(r#"{"objective": "trees"}"#).unwrap_err().to_string().contains("\"ndcg\""));
-        assert!(linear(r#"{"objective": "ndcg", "l2": 1.0}"#).unwrap_err().to_string().contains("`l2`"));
-        let ranker = linear(r#"{"objective": "ndcg", "restarts": 1}"#).unwrap();
+        let never = Cancel::never();
+        let linear = |parameters| train_linear(&data, &Options { parameters, ..Options::default() }, &never);
+        assert!(linear(r#"{"objective": "trees"}"#).unwrap_err().to_string().contains("coordinate"));
+        assert!(linear(r#"{"objective": "binary"}"#).unwrap_err().to_string().contains("\"coordinate\""));
+        assert!(message(r#"{"objective": "ridge"}"#).contains("\"lambdarank\""));
+        assert!(linear(r#"{"objective": 3}"#).unwrap_err().to_string().contains("`objective` is 3"));
+        assert!(linear(r#"{"objective": "coordinate", "l2": 1.0}"#).unwrap_err().to_string().contains("`l2`"));
+        let ranker = linear(r#"{"objective": "coordinate", "restarts": 1}"#).unwrap();
         assert!(importance(&ranker, None).unwrap()[0] > 0.0);
     }
 
@@ -353,5 +316,7 @@ mod tests {
             ControlFlow::Continue(())
         });
         assert_eq!((error.unwrap_err().kind(), trees), (ErrorKind::Cancelled, 1));
+        let linear = train_linear(&data, &Options::default(), &cancel);
+        assert_eq!(linear.unwrap_err().kind(), ErrorKind::Cancelled);
     }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::SystemTime;
 
 use rag_fusion::{FusedHit, Run};
-use rag_ltr::schema::{Adapter, FeatureSchema, Migrations};
+use rag_ltr::schema::{Adapter, Feature, FeatureSchema, Migrations};
 use rag_ltr::{Explained, Ranker, Rows};
 
 use super::Inner;
@@ -257,10 +257,20 @@ impl Reading {
                 let model = format!("{} columns of feature schema {of_model}", ranker.columns());
                 return mismatch(model, "save it again with the schema that it was trained on");
             }
-            return Ok(if adapter.is_identity() { Reading::Same } else { Reading::Adapted(adapter) });
+            if !adapter.is_identity() {
+                return Ok(Reading::Adapted(adapter));
+            }
+            // The id is the beginning of a hash; the names cost nothing to compare.
+            let same = |(name, feature): (&String, &Feature)| *name == feature.name;
+            let is_ours = of_model.has_features_of(schema.id()) && !has_no_names(ranker);
+            if is_ours && !ranker.names().iter().zip(features).all(same) {
+                let model = format!("other columns than those of feature schema {of_model}, which it names");
+                return mismatch(model, "save it again with the schema that it was trained on");
+            }
+            return Ok(Reading::Same);
         }
         let names = ranker.names();
-        if names.iter().enumerate().all(|(column, name)| is_placeholder(name, column)) {
+        if has_no_names(ranker) {
             if ranker.columns() == features.len() {
                 return Ok(Reading::Same);
             }
@@ -295,9 +305,12 @@ impl Reading {
     }
 }
 
-/// What libraries call the columns of a matrix without names.
-fn is_placeholder(name: &str, column: usize) -> bool {
-    ["Column_", "f"].iter().any(|prefix| name.strip_prefix(prefix).is_some_and(|rest| rest == column.to_string()))
+/// Whether the columns are called nothing, or what libraries call those of a matrix without names.
+fn has_no_names(ranker: &Ranker) -> bool {
+    let is_placeholder = |(column, name): (usize, &String)| {
+        ["Column_", "f"].iter().any(|prefix| name.strip_prefix(prefix).is_some_and(|rest| rest == column.to_string()))
+    };
+    ranker.names().iter().enumerate().all(is_placeholder)
 }
 
 impl<'p> Order<'p> {

@@ -25,6 +25,7 @@ use serde_json::{Map, Value};
 use super::{Ensemble, EnsembleParts, LinearModel, Link, Model, Ranker, Tree, xgboost};
 use crate::error::{Error, Result};
 use crate::schema::SchemaId;
+use crate::train::End;
 
 const FORMAT: &str = "rag-ltr";
 
@@ -46,6 +47,9 @@ pub struct Training {
     /// Metrics of the model, by names such as `test ndcg@10`.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub metrics: BTreeMap<String, f64>,
+    /// Why there are no more trees; nothing for a weighted sum, nor where it is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub end: Option<End>,
 }
 
 #[derive(Serialize, Deserialize)]

@@ -2,6 +2,8 @@
 
 use std::ops::ControlFlow;
 
+use serde::{Deserialize, Serialize};
+
 use crate::error::{Error, Result};
 use crate::model::{Arithmetic, Ensemble, EnsembleParts, Link, Tree};
 use crate::random::SplitMix64;
@@ -32,7 +34,8 @@ pub struct Trained {
 
 /// Why a training ended.
 #[non_exhaustive]
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum End {
     /// All trees are grown.
     Complete,

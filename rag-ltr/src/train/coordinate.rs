@@ -45,7 +45,7 @@ impl Default for CoordinateAscent {
 /// Looks for the weights of a linear ranker with the best mean nDCG of the queries: one feature after the other, in random
 /// order, gets the weight that ranks best while the others stay (Metzler & Croft 2007). The columns are standardised
 /// first, and a missing value counts as the mean of its column; both stay in the model. On the calling thread; the same
-/// data, parameters and seed give the same weights.
+/// data, parameters and seed give the same weights. `is_stopped` is asked again and again; true ends the training.
 ///
 /// Rows with equal scores rank by their grade, the worst first, so that no weights are chosen for their ties. A query
 /// counts the mean weight of its rows; one whose grades are all 0 does not count.
@@ -55,7 +55,7 @@ impl Default for CoordinateAscent {
 /// use rag_ltr::train::{CoordinateAscent, Dataset, coordinate_ascent};
 /// let features = [1.0, 9.0, 2.0, 3.0, 3.0, 1.0, 1.0, 8.0, 5.0, 9.0];
 /// let data = Dataset::new(Rows::new(&features, 2)?, &[0.0, 1.0, 2.0, 0.0, 1.0], &[3, 2]);
-/// let model = coordinate_ascent(&data, &CoordinateAscent::default())?;
+/// let model = coordinate_ascent(&data, &CoordinateAscent::default(), &|| false)?;
 /// let margins = model.margins(data.rows)?;
 /// assert!(margins[2] > margins[1] && margins[1] > margins[0] && margins[4] > margins[3]);
 /// # Ok::<(), rag_ltr::Error>(())
@@ -64,8 +64,12 @@ impl Default for CoordinateAscent {
 /// # Errors
 /// [`Error::Training`] for data that do not fit together, labels that are no whole number from 0 to 31, values that are
 /// infinite, inverse propensities (nDCG has no pairs to weigh), and no query with anything to rank; [`Error::Setting`] for
-/// a parameter out of its range.
-pub fn coordinate_ascent(data: &Dataset<'_>, parameters: &CoordinateAscent) -> Result<LinearModel> {
+/// a parameter out of its range; [`Error::Stopped`].
+pub fn coordinate_ascent(
+    data: &Dataset<'_>,
+    parameters: &CoordinateAscent,
+    is_stopped: &dyn Fn() -> bool,
+) -> Result<LinearModel> {
     check(data, parameters)?;
     let columns = Standardised::new(*data)?;
     let mut ascent = Ascent::new(data, &columns, parameters)?;
@@ -77,7 +81,7 @@ pub fn coordinate_ascent(data: &Dataset<'_>, parameters: &CoordinateAscent) -> R
             1 => vec![1.0; ascent.features.len()],
             _ => (0..ascent.features.len()).map(|_| 2.0 * random.fraction() - 1.0).collect(),
         };
-        let top = ascent.climb(weights, parameters, &mut random);
+        let top = ascent.climb(weights, parameters, &mut random, is_stopped)?;
         if best.as_ref().is_none_or(|best| top.value > best.value) {
             best = Some(top);
         }
@@ -169,13 +173,22 @@ impl Ascent {
     }
 
     /// Up from some weights until no single feature leads further.
-    fn climb(&mut self, weights: Vec<f64>, parameters: &CoordinateAscent, random: &mut SplitMix64) -> Place {
+    fn climb(
+        &mut self,
+        weights: Vec<f64>,
+        parameters: &CoordinateAscent,
+        random: &mut SplitMix64,
+        is_stopped: &dyn Fn() -> bool,
+    ) -> Result<Place> {
         let mut place = self.place(weights);
         let mut order: Vec<usize> = (0..self.features.len()).collect();
         for _ in 0..parameters.sweeps {
             let before = place.value;
             random.shuffle(&mut order);
             for &feature in &order {
+                if is_stopped() {
+                    return Err(Error::Stopped);
+                }
                 if let Some(weight) = self.better_weight(&place, feature) {
                     let mut weights = place.weights;
                     weights[feature] = weight;
@@ -186,7 +199,7 @@ impl Ascent {
                 break;
             }
         }
-        place
+        Ok(place)
     }
 
     /// The weight of a feature that ranks better than the one that it has, and better than the others that are tried.

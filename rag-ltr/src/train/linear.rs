@@ -58,7 +58,7 @@ pub enum LinearObjective {
 }
 
 /// Fits a weighted sum of features. The columns are standardised first, and a missing value counts as the mean of its
-/// column; both stay in the model. On the calling thread.
+/// column; both stay in the model. On the calling thread. `is_stopped` is asked again and again; true ends the training.
 ///
 /// ```
 /// use rag_ltr::Rows;
@@ -66,7 +66,7 @@ pub enum LinearObjective {
 /// let features = [0.0, 5.0, 1.0, 4.0, 2.0, 5.0, 3.0, 4.0];
 /// let rows = Rows::new(&features, 2)?;
 /// let parameters = Linear { l2: 0.0, ..Linear::default() };
-/// let model = linear(&Dataset::new(rows, &[1.0, 3.0, 5.0, 7.0], &[]), &parameters)?;
+/// let model = linear(&Dataset::new(rows, &[1.0, 3.0, 5.0, 7.0], &[]), &parameters, &|| false)?;
 /// let margins = model.margins(rows)?;
 /// assert!((margins[3] - 7.0).abs() < 1e-9);
 /// # Ok::<(), rag_ltr::Error>(())
@@ -75,8 +75,8 @@ pub enum LinearObjective {
 /// # Errors
 /// [`Error::Training`] for data that do not fit together, labels that the objective has no use for, values that are
 /// infinite, more than 8192 columns (for pairs also 4096 rows of a query), and weights that have no best value without a larger `l2`; [`Error::Setting`] for an
-/// `l2` out of its range.
-pub fn linear(data: &Dataset<'_>, parameters: &Linear) -> Result<LinearModel> {
+/// `l2` out of its range; [`Error::Stopped`].
+pub fn linear(data: &Dataset<'_>, parameters: &Linear, is_stopped: &dyn Fn() -> bool) -> Result<LinearModel> {
     let Linear { objective, l2, by_query } = *parameters;
     if !(0.0..f64::INFINITY).contains(&l2) {
         return Err(Error::Setting { name: "l2", value: l2, range: "a finite number, 0 or more" });
@@ -89,13 +89,14 @@ pub fn linear(data: &Dataset<'_>, parameters: &Linear) -> Result<LinearModel> {
         l2,
         by_query,
         blocks: blocks(data, objective)?,
+        is_stopped,
     };
     let columns = data.rows.columns();
     // A pair knows no bias.
     let size = columns + usize::from(objective != LinearObjective::Pairwise);
     let weights = match objective {
         // A parabola: its minimum is one step away.
-        LinearObjective::Regression => fit.local(&Col::zeros(size)).step()?.0,
+        LinearObjective::Regression => fit.local(&Col::zeros(size))?.step()?.0,
         LinearObjective::Logistic | LinearObjective::Pairwise => minimum(size, |weights| fit.local(weights))?,
     };
     let link = match objective {
@@ -155,6 +156,7 @@ struct Fit<'a> {
     l2: f64,
     by_query: bool,
     blocks: Vec<Range<usize>>,
+    is_stopped: &'a dyn Fn() -> bool,
 }
 
 /// The loss of some rows by their margins: its value, its first derivatives, and the product of its second derivatives
@@ -167,10 +169,13 @@ struct Derivatives {
 
 impl Fit<'_> {
     /// The loss at the weights of the columns, after which the bias comes where there is one.
-    fn local(&self, weights: &Col<f64>) -> Local {
+    fn local(&self, weights: &Col<f64>) -> Result<Local> {
         let size = weights.nrows();
         let (mut value, mut slope, mut curvature) = (0.0, Col::zeros(size), Mat::zeros(size, size));
         for block in &self.blocks {
+            if (self.is_stopped)() {
+                return Err(Error::Stopped);
+            }
             let features = self.features(block.clone(), size);
             let margins = &features * weights;
             let derivatives = match self.objective {
@@ -195,7 +200,7 @@ impl Fit<'_> {
                 curvature[(at, at)] = 1.0;
             }
         }
-        Local { value, slope, curvature }
+        Ok(Local { value, slope, curvature })
     }
 
     /// The features of rows, and a column of ones for the bias.

@@ -47,14 +47,14 @@ impl Local {
 }
 
 /// The minimum of a function, from 0 on.
-pub(super) fn minimum(size: usize, local: impl Fn(&Col<f64>) -> Local) -> Result<Col<f64>> {
+pub(super) fn minimum(size: usize, local: impl Fn(&Col<f64>) -> Result<Local>) -> Result<Col<f64>> {
     let mut at = Col::zeros(size);
-    let mut here = local(&at);
+    let mut here = local(&at)?;
     for _ in 0..MOST_STEPS {
         let (mut step, promise) = here.step()?;
         let is_last = promise <= ENOUGH * (1.0 + here.value.abs());
         let mut next = &at + &step;
-        let mut there = local(&next);
+        let mut there = local(&next)?;
         for _ in 0..MOST_HALVINGS {
             // A last step may be too short to be seen in the value.
             if there.value <= here.value || is_last {
@@ -62,7 +62,7 @@ pub(super) fn minimum(size: usize, local: impl Fn(&Col<f64>) -> Local) -> Result
             }
             step *= faer::Scale(0.5);
             next = &at + &step;
-            there = local(&next);
+            there = local(&next)?;
         }
         (at, here) = (next, there);
         if is_last {

@@ -1,7 +1,10 @@
 //! How trees are boosted.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
+use super::boost::Round;
 use crate::error::{Error, Result};
 use crate::threads::MAX_THREADS;
 
@@ -221,13 +224,18 @@ impl LambdaMart {
         Ok(())
     }
 
-    /// The metrics of the learning curve, in its order.
-    pub fn curve_names(&self) -> Vec<String> {
-        match self.objective {
+    /// The values of a point of the learning curve by their names, such as `train ndcg@10` and `valid ndcg@10`; for
+    /// objectives that do not rank `l2`, the mean of the squared difference, and `binary_logloss`.
+    pub fn metrics(&self, round: &Round) -> BTreeMap<String, f64> {
+        let names = match self.objective {
             Objective::Lambdarank => self.eval_at.iter().map(|k| format!("ndcg@{k}")).collect(),
-            Objective::Regression => vec!["squared error".to_owned()],
-            Objective::Binary => vec!["cross entropy".to_owned()],
-        }
+            Objective::Regression => vec!["l2".to_owned()],
+            Objective::Binary => vec!["binary_logloss".to_owned()],
+        };
+        let of = |data: &str, values: &[f64]| -> Vec<(String, f64)> {
+            names.iter().zip(values).map(|(name, &value)| (format!("{data} {name}"), value)).collect()
+        };
+        of("train", &round.training).into_iter().chain(of("valid", &round.validation)).collect()
     }
 
     pub(crate) fn check_columns(&self, columns: usize) -> Result<()> {

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 
 use super::{CoordinateAscent, Dataset, LambdaMart, Linear, Progress, Round, coordinate_ascent, lambdamart, linear};
@@ -19,7 +21,7 @@ use crate::model::{Model, Ranker, Training};
 /// let dataset = Dataset::new(Rows::new(&features, 2)?, &[0.0, 1.0, 2.0, 3.0], &[4]);
 /// let parameters = serde_json::json!({"l2": 0.5});
 /// let trainer = Trainer::new("ridge", parameters.as_object().cloned().unwrap_or_default())?;
-/// let fitted = trainer.fit(&dataset, None, &mut |_| ControlFlow::Continue(()))?;
+/// let fitted = trainer.fit(&dataset, None, &|| false, &mut |_| ControlFlow::Continue(()))?;
 /// assert!(fitted.ranker.margins(dataset.rows)?[3] > 2.0);
 /// # Ok::<(), rag_ltr::Error>(())
 /// ```
@@ -46,7 +48,7 @@ pub struct Fitted {
 }
 
 impl Trainer {
-    /// The names of the objectives.
+    /// The names of the objectives: three of trees, four of weighted sums.
     pub const OBJECTIVES: [&str; 7] =
         ["lambdarank", "regression", "binary", "ridge", "logistic", "pairwise", "coordinate"];
 
@@ -60,17 +62,15 @@ impl Trainer {
         if objective != "coordinate" {
             parameters.insert("objective".to_owned(), of_linear.into());
         }
-        let parameters = Value::Object(parameters);
-        let trainer = match objective {
-            "lambdarank" | "regression" | "binary" => serde_json::from_value(parameters).map(Trainer::LambdaMart),
-            "ridge" | "logistic" | "pairwise" => serde_json::from_value(parameters).map(Trainer::Linear),
-            "coordinate" => serde_json::from_value(parameters).map(Trainer::CoordinateAscent),
+        Ok(match objective {
+            "lambdarank" | "regression" | "binary" => Trainer::LambdaMart(read(objective, parameters)?),
+            "ridge" | "logistic" | "pairwise" => Trainer::Linear(read(objective, parameters)?),
+            "coordinate" => Trainer::CoordinateAscent(read(objective, parameters)?),
             _ => {
                 let known = Trainer::OBJECTIVES.join(", ");
                 return Err(Error::Training(format!("the objective `{objective}` is not known; give one of {known}")));
             }
-        };
-        trainer.map_err(|error| Error::Training(format!("parameters of {objective}: {error}")))
+        })
     }
 
     /// Sets what every random choice follows from; nothing is random about [`Trainer::Linear`].
@@ -84,8 +84,9 @@ impl Trainer {
         self
     }
 
-    /// Trains. `validation` is watched by trees alone, for early stopping and the learning curve; `progress` is called after
-    /// each tree.
+    /// Trains. `validation` is watched by trees alone, for early stopping and the learning curve. `is_stopped` is asked again
+    /// and again, and true ends the training without a ranker. `progress` is called after each tree, and
+    /// [`ControlFlow::Break`] ends the training with the trees that there are.
     ///
     /// # Errors
     /// As [`lambdamart`], [`linear`] and [`coordinate_ascent`].
@@ -93,66 +94,78 @@ impl Trainer {
         &self,
         dataset: &Dataset<'_>,
         validation: Option<&Dataset<'_>>,
+        is_stopped: &dyn Fn() -> bool,
         progress: &mut dyn FnMut(Progress<'_>) -> ControlFlow<()>,
     ) -> Result<Fitted> {
-        let (model, curve, best_iteration) = match self {
-            Trainer::LambdaMart(parameters) => {
-                let trained = lambdamart(dataset, validation, parameters, progress)?;
-                (Model::Trees(trained.ensemble), trained.curve, trained.best_iteration)
-            }
-            Trainer::Linear(parameters) => (Model::Linear(linear(dataset, parameters)?), Vec::new(), 0),
-            Trainer::CoordinateAscent(parameters) => {
-                (Model::Linear(coordinate_ascent(dataset, parameters)?), Vec::new(), 0)
-            }
-        };
-        let training = Training {
+        let mut training = Training {
             library: concat!("rag-ltr ", env!("CARGO_PKG_VERSION")).to_owned(),
             parameters: self.parameters(),
-            curves: self.curves(&curve),
-            metrics: BTreeMap::new(),
+            ..Training::default()
+        };
+        training.parameters.remove("num_threads"); // of which the model knows nothing
+        let (model, curve, best_iteration) = match self {
+            Trainer::LambdaMart(parameters) => {
+                let mut go_on = |step: Progress<'_>| match is_stopped() {
+                    true => ControlFlow::Break(()),
+                    false => progress(step),
+                };
+                let trained = lambdamart(dataset, validation, parameters, &mut go_on)?;
+                if is_stopped() {
+                    return Err(Error::Stopped);
+                }
+                for (name, value) in trained.curve.iter().flat_map(|round| parameters.metrics(round)) {
+                    training.curves.entry(name).or_default().push(value);
+                }
+                let best = trained.best_iteration.checked_sub(1).and_then(|best| trained.curve.get(best));
+                training.metrics = best.map(|round| parameters.metrics(round)).unwrap_or_default();
+                training.end = Some(trained.end);
+                (Model::Trees(trained.ensemble), trained.curve, trained.best_iteration)
+            }
+            Trainer::Linear(parameters) => (Model::Linear(linear(dataset, parameters, is_stopped)?), Vec::new(), 0),
+            Trainer::CoordinateAscent(parameters) => {
+                (Model::Linear(coordinate_ascent(dataset, parameters, is_stopped)?), Vec::new(), 0)
+            }
         };
         Ok(Fitted { ranker: Ranker::new(model)?.with_training(training), curve, best_iteration })
     }
 
     /// The parameters by their names.
     pub fn parameters(&self) -> Map<String, Value> {
-        let value = match self {
-            Trainer::LambdaMart(parameters) => serde_json::to_value(parameters),
-            Trainer::Linear(parameters) => serde_json::to_value(parameters),
-            Trainer::CoordinateAscent(parameters) => serde_json::to_value(parameters),
-        };
-        match value {
-            Ok(Value::Object(map)) => map,
-            _ => Map::new(),
+        match self {
+            Trainer::LambdaMart(parameters) => named(parameters),
+            Trainer::Linear(parameters) => named(parameters),
+            Trainer::CoordinateAscent(parameters) => named(parameters),
         }
     }
+}
 
-    /// The learning curve by the names of its metrics, such as `validation ndcg@10`.
-    fn curves(&self, curve: &[Round]) -> BTreeMap<String, Vec<f64>> {
-        let Trainer::LambdaMart(parameters) = self else { return BTreeMap::new() };
-        let names = parameters.curve_names();
-        let mut curves = BTreeMap::new();
-        for (position, name) in names.iter().enumerate() {
-            let of =
-                |pick: fn(&Round) -> &Vec<f64>| curve.iter().map(|round| pick(round).get(position).copied()).collect();
-            for (data, values) in
-                [("training", of(|round| &round.training)), ("validation", of(|round| &round.validation))]
-            {
-                let values: Option<Vec<f64>> = values;
-                if let Some(values) = values.filter(|values| !values.is_empty()) {
-                    curves.insert(format!("{data} {name}"), values);
-                }
-            }
+/// Parameters by their names; an error names the one that it is about.
+fn read<T: DeserializeOwned>(objective: &str, given: Map<String, Value>) -> Result<T> {
+    for (name, value) in &given {
+        let alone = Map::from_iter([(name.clone(), value.clone())]);
+        if let Err(error) = serde_json::from_value::<T>(Value::Object(alone)) {
+            return Err(Error::Training(format!("parameter `{name}` of {objective}: {error}")));
         }
-        curves
+    }
+    serde_json::from_value(Value::Object(given))
+        .map_err(|error| Error::Training(format!("parameters of {objective}: {error}")))
+}
+
+fn named(parameters: &impl Serialize) -> Map<String, Value> {
+    match serde_json::to_value(parameters) {
+        Ok(Value::Object(named)) => named,
+        _ => Map::new(),
     }
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
+    use std::cell::Cell;
+
     use serde_json::json;
 
+    use super::super::End;
     use super::*;
     use crate::matrix::Rows;
 
@@ -172,7 +185,7 @@ mod tests {
             dataset.names = &names;
             let trainer = Trainer::new(objective, Map::new()).unwrap().with_seed(3);
             let mut steps = 0;
-            let fitted = trainer.fit(&dataset, Some(&dataset), &mut |_| {
+            let fitted = trainer.fit(&dataset, Some(&dataset), &|| false, &mut |_| {
                 steps += 1;
                 ControlFlow::Continue(())
             });
@@ -184,11 +197,32 @@ mod tests {
             assert_eq!((steps, fitted.curve.len()), (fitted.curve.len(), steps));
             assert_eq!(fitted.best_iteration > 0, matches!(trainer, Trainer::LambdaMart(_)));
             if objective == "lambdarank" {
-                assert_eq!(training.curves["training ndcg@10"].len(), steps);
-                assert_eq!(training.curves["validation ndcg@10"], training.curves["training ndcg@10"]);
-                assert_eq!(training.parameters["seed"], 3);
+                assert_eq!(training.curves["train ndcg@10"].len(), steps);
+                assert_eq!(training.curves["valid ndcg@10"], training.curves["train ndcg@10"]);
+                assert_eq!(training.metrics["valid ndcg@10"], training.curves["valid ndcg@10"][steps - 1]);
+                assert_eq!((&training.parameters["seed"], training.end), (&json!(3), Some(End::Complete)));
+                assert_eq!(training.parameters.get("num_threads"), None, "the same model at any number of threads");
             }
             assert_eq!(Ranker::from_bytes(&fitted.ranker.to_bytes().unwrap()).unwrap(), fitted.ranker);
+        }
+    }
+
+    #[test]
+    fn who_stops_a_training_gets_no_ranker() {
+        let features: Vec<f32> = (0..200).flat_map(|at| [(at * 7 % 5) as f32, (at % 3) as f32]).collect();
+        let labels: Vec<f32> = (0..200).map(|at| f32::from(u8::from(at * 7 % 5 > 2))).collect();
+        let dataset = Dataset::new(Rows::new(&features, 2).unwrap(), &labels, &[5; 40]);
+        for objective in Trainer::OBJECTIVES {
+            let trainer = Trainer::new(objective, Map::new()).unwrap();
+            let asked = Cell::new(0);
+            let is_stopped = || {
+                asked.set(asked.get() + 1);
+                asked.get() > 1
+            };
+            let stopped = trainer.fit(&dataset, None, &is_stopped, &mut |_| ControlFlow::Continue(()));
+            // A ridge over one block is one step, which is asked for once.
+            let is_done_before = objective == "ridge";
+            assert_eq!(stopped.err(), Some(Error::Stopped).filter(|_| !is_done_before), "{objective}");
         }
     }
 

@@ -10,7 +10,7 @@ use clap::Args;
 use rag_core::Error;
 use rag_core::ltr::metrics::Gain;
 use rag_core::ltr::model::Model;
-use rag_core::ltr::train::{Dataset, Fitted, Trainer, importance, out_of_fold, permutation_importance};
+use rag_core::ltr::train::{Dataset, End, Fitted, Trainer, importance, out_of_fold, permutation_importance};
 use serde_json::json;
 
 use self::source::Source;
@@ -71,7 +71,7 @@ pub(crate) fn run(output: Output, args: &TrainArgs) -> Result<u8> {
     let (dataset, validation) = (source.dataset()?, source.validation()?);
     let crossed = args.folds.map(|folds| cross_validate(output, &trainer, &dataset, folds, args.seed)).transpose()?;
     let progress = Progress::new(output, "trees", None);
-    let fitted = trainer.fit(&dataset, validation.as_ref(), &mut |_| {
+    let fitted = trainer.fit(&dataset, validation.as_ref(), &|| false, &mut |_| {
         progress.advance(1);
         ControlFlow::Continue(())
     });
@@ -93,12 +93,13 @@ pub(crate) fn run(output: Output, args: &TrainArgs) -> Result<u8> {
     };
     std::fs::write(&args.out, &bytes).map_err(|source| Error::io("write", &args.out, source))?;
 
-    let curves = ranker.training().map(|training| training.curves.clone()).unwrap_or_default();
+    let training = ranker.training().cloned().unwrap_or_default();
+    let (curves, end) = (training.curves, training.end);
     let answer = json!({
         "file": args.out, "bytes": bytes.len(), "objective": args.objective, "parameters": trainer.parameters(),
         "schema": ranker.schema().map(|schema| schema.to_string()), "rows": dataset.rows.len(),
         "columns": dataset.rows.columns(), "queries": dataset.groups.len(), "dropped": source.dropped(),
-        "trees": best_iteration, "curves": curves, "cross_validation": crossed, "features": features,
+        "trees": best_iteration, "end": end, "curves": curves, "cross_validation": crossed, "features": features,
     });
     output.answer(&answer, |_| {
         let schema = ranker.schema().map_or(String::new(), |schema| format!(" of schema {schema}"));
@@ -107,7 +108,7 @@ pub(crate) fn run(output: Output, args: &TrainArgs) -> Result<u8> {
             plain::line(&args.out.to_string_lossy()),
             bytes.len(),
             if best_iteration > 0 {
-                format!("{best_iteration} trees by {}", args.objective)
+                format!("{best_iteration} trees by {}{}", args.objective, end.map_or("", why_no_more))
             } else {
                 args.objective.clone()
             },
@@ -154,7 +155,7 @@ fn cross_validate(
         seed,
         |queries| {
             let part = dataset.part(queries)?;
-            let fitted = trainer.fit(&part.dataset()?, None, &mut |_| ControlFlow::Continue(()))?;
+            let fitted = trainer.fit(&part.dataset()?, None, &|| false, &mut |_| ControlFlow::Continue(()))?;
             progress.advance(1);
             rag_core::ltr::Result::Ok(fitted)
         },
@@ -224,6 +225,15 @@ fn features(fitted: &Fitted, dataset: &Dataset<'_>, seed: Option<u64>) -> Result
         gain(other).total_cmp(&gain(one))
     });
     Ok(features)
+}
+
+/// Why there are fewer trees than were asked for.
+fn why_no_more(end: End) -> &'static str {
+    match end {
+        End::NotBetter => "; more rank the validation no better",
+        End::NothingToSplit => "; no split improves them",
+        _ => "",
+    }
 }
 
 fn features_table(features: &[FeatureUse], is_validated: bool) -> String {

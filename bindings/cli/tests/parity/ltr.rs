@@ -76,7 +76,8 @@ impl Learning {
     pub(super) fn of_schema(&mut self, method: &str, with: &Json) -> Result<Json> {
         assert_eq!(method, "new");
         let kinds = with.get("kinds").map(texts);
-        let made = ltr::schema(texts(&with["names"]), kinds, with["version"].as_u64().unwrap_or(1) as u32)?;
+        let meanings = with.get("meanings").map(|meanings| serde_json::from_value(meanings.clone()).unwrap());
+        let made = ltr::schema(texts(&with["names"]), kinds, meanings, with["version"].as_u64().unwrap_or(1) as u32)?;
         let told = schema(&made);
         self.schema = Some(made);
         Ok(told)
@@ -211,7 +212,7 @@ impl Learning {
         let schema = self.schema.as_ref().filter(|_| with["schema"] == true);
         let options = Options { parameters: &parameters, names: names.as_deref(), schema };
         if method == "train_linear" {
-            return ltr::train_linear(&data, &options);
+            return ltr::train_linear(&data, &options, &Cancel::never());
         }
         let valid = with.get("valid").map(|valid| (table(&valid[0]), floats(&valid[1]), counts(&valid[2])));
         let valid = valid.as_ref().map(|((values, columns), labels, groups)| {
@@ -253,9 +254,10 @@ pub(super) fn explanation(ltr: &LtrExplanation) -> Json {
 fn schema(schema: &FeatureSchema) -> Json {
     let names: Vec<&str> = schema.features().iter().map(|feature| feature.name.as_str()).collect();
     let kinds: Vec<&str> = schema.features().iter().map(|feature| ltr::kind_name(feature.kind)).collect();
+    let meanings: Vec<Option<&str>> = schema.features().iter().map(|feature| feature.meaning.as_deref()).collect();
     json!({
         "id": schema.id().to_string(), "version": schema.version(), "names": names, "kinds": kinds,
-        "hash": schema.hash(),
+        "meanings": meanings, "hash": schema.hash(),
     })
 }
 

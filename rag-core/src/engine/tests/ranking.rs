@@ -336,6 +336,10 @@ fn models_of_other_features_are_refused_with_both_named() {
     let other = FeatureSchema::new(7, vec![Feature::new("bm25", FeatureKind::Numeric)]).unwrap();
     let of_other = (*linear(&[("bm25", 1.0)])).clone().with_schema(other.id());
     refuse(of_other.clone(), &[&other.id().to_string(), &ours]);
+    let mut names: Vec<(String, f64)> = of_all(&engine).names().iter().map(|name| (name.clone(), 1.0)).collect();
+    names.reverse();
+    let reversed: Vec<(&str, f64)> = names.iter().map(|(name, weight)| (name.as_str(), *weight)).collect();
+    refuse((*linear(&reversed)).clone().with_schema(schema), &["other columns", &ours]);
     let weight = engine.set_ranker(Some(linear(&[("body.bm25", 1.0)])), 1.5).unwrap_err();
     assert!(weight.to_string().contains("`weight` is 1.5"), "{weight}");
     engine.set_ranker(Some(Arc::new((*of_all(&engine)).clone().with_schema(schema))), 1.0).unwrap();

@@ -193,7 +193,7 @@ impl<'a> Pools<'a> {
         let mut all = Dataset::new(self.rows()?, &self.labels, &self.groups);
         all.names = &self.names;
         let part = all.part(queries)?;
-        Ok(trainer.fit(&part.dataset()?, None, &mut |_| ControlFlow::Continue(()))?)
+        Ok(trainer.fit(&part.dataset()?, None, &|| false, &mut |_| ControlFlow::Continue(()))?)
     }
 
     fn margins(&self, ranker: &Ranker, query: usize) -> rag_core::Result<Vec<f64>> {
