@@ -6,7 +6,7 @@ use std::ops::ControlFlow;
 use rag_core::ltr::Ranker;
 use rag_core::ltr::model::{Model, Training};
 use rag_core::ltr::schema::{Feature, FeatureKind, FeatureSchema};
-use rag_core::ltr::train::{Dataset, LambdaMart, Progress, Trainer, importance as of_trees};
+use rag_core::ltr::train::{Dataset, Progress, Trainer, importance as of_trees};
 use rag_core::{Cancel, Error, ErrorKind, Result};
 use serde_json::{Map, Value};
 
@@ -35,8 +35,8 @@ pub struct Step {
 }
 
 /// Trains trees; `objective` is `lambdarank` (the default), `regression` or `binary`, all parameters those of
-/// [`LambdaMart`]. Queries without rows are passed over. `progress` is called on this thread after each tree and may end the
-/// training with the trees that there are.
+/// [`LambdaMart`](rag_core::ltr::train::LambdaMart). Queries without rows are passed over. `progress` is called on this
+/// thread after each tree and may end the training with the trees that there are.
 ///
 /// ```
 /// use std::ops::ControlFlow;

@@ -1,7 +1,8 @@
 //! One row through many trees: 16 words of leaves lie in the lanes of a vector, and a slot asks one question of each.
 //!
 //! The order of the questions of a word is free, so those of a slot are chosen to ask for columns of the same 32: their
-//! values come out of two registers instead of out of memory.
+//! values come out of two registers instead of out of memory. The order of the words is free as well: words that ask
+//! about as much of the same columns stand together, so that few lanes have nothing to ask.
 
 use std::ops::Range;
 
@@ -39,6 +40,8 @@ pub(super) struct Segment {
 pub(super) struct Bundles {
     /// For each 16 words the segments, and the leaves that there are.
     pub all: Vec<(Range<usize>, [u32; LANES])>,
+    /// Where the bits of each of [`Words::all`] are found.
+    places: Vec<u32>,
     pub segments: Vec<Segment>,
     pub slots: Vec<Slot>,
 }
@@ -49,17 +52,22 @@ pub(super) type Kernel = fn(&Bundles, &[f32], bool, &mut [u32]);
 
 impl Bundles {
     pub(super) fn new(words: &Words) -> Bundles {
-        let mut bundles = Bundles::default();
-        for chunk in words.all.chunks(LANES) {
+        let mut bundles = Bundles { places: vec![0; words.all.len()], ..Bundles::default() };
+        let segment_of = |(question, _): &(Question, bool)| question.slot as usize / COLUMNS;
+        let of_word = |word| {
+            let mut questions: Vec<_> = words.questions(word).collect();
+            questions.sort_by_key(segment_of);
+            questions
+        };
+        let mut by_size: Vec<(usize, Vec<_>)> = words.all.iter().map(of_word).enumerate().collect();
+        by_size.sort_by_cached_key(|(_, questions)| {
+            let of_segment = |segment| questions.iter().filter(|question| segment_of(question) == segment).count();
+            (0..words.width().div_ceil(COLUMNS)).map(of_segment).collect::<Vec<_>>()
+        });
+        for chunk in by_size.chunks(LANES) {
             let first = bundles.segments.len();
-            let segment_of = |(question, _): &(Question, bool)| question.slot as usize / COLUMNS;
-            let by_segment = |word| {
-                let mut questions: Vec<_> = words.questions(word).collect();
-                questions.sort_by_key(segment_of);
-                questions
-            };
-            let questions: Vec<Vec<_>> = chunk.iter().map(by_segment).collect();
-            let mut segments: Vec<usize> = questions.iter().flatten().map(segment_of).collect();
+            let questions: Vec<&Vec<_>> = chunk.iter().map(|(_, questions)| questions).collect();
+            let mut segments: Vec<usize> = questions.iter().copied().flatten().map(segment_of).collect();
             segments.sort_unstable();
             segments.dedup();
             for columns in segments {
@@ -74,8 +82,9 @@ impl Bundles {
                 bundles.segments.push(Segment { columns, slots: begin..bundles.slots.len() });
             }
             let mut leaves = [0; LANES];
-            for (leaves, word) in leaves.iter_mut().zip(chunk) {
-                *leaves = word.leaves;
+            for (lane, (word, _)) in chunk.iter().enumerate() {
+                leaves[lane] = words.all[*word].leaves;
+                bundles.places[*word] = (bundles.all.len() * LANES + lane) as u32;
             }
             bundles.all.push((first..bundles.segments.len(), leaves));
         }
@@ -97,7 +106,7 @@ pub(super) fn add_up<S: Sum>(
         kernel(bundles, &values, has_missing, &mut bits);
         for stretch in words.steps.iter().flat_map(|step| &step.stretches) {
             match stretch {
-                Stretch::Plain(range) => add_values(words, range.clone(), &bits, sum),
+                Stretch::Plain(range) => add_values(words, range.clone(), (&bits, &bundles.places), sum),
                 Stretch::Special(tree, _) | Stretch::Walked(tree) => {
                     *sum += S::of(trees[*tree].output(rows.row(position)));
                 }
@@ -107,11 +116,11 @@ pub(super) fn add_up<S: Sum>(
 }
 
 /// Adds the values of the leaves whose bits are left. A tree of several words has its leaf in the first that has any.
-fn add_values<S: Sum>(words: &Words, range: Range<usize>, bits: &[u32], sum: &mut S) {
+fn add_values<S: Sum>(words: &Words, range: Range<usize>, (bits, places): (&[u32], &[u32]), sum: &mut S) {
     let values = S::values(words);
     let (mut leaf, mut is_found) = (0, false);
     for (position, word) in range.clone().zip(&words.all[range]) {
-        let bits = bits[position];
+        let bits = bits[places[position] as usize];
         leaf = if is_found { leaf } else { position * LEAVES + (bits.leading_zeros() as usize & (LEAVES - 1)) };
         is_found |= bits != 0;
         if !word.continues {

@@ -4,6 +4,7 @@
 //! bits. When all splits have been asked, the highest bit that is left is the row's leaf. Every split has the same to
 //! do, so their order does not matter, and the rows of a block are asked together.
 
+use std::cmp::Reverse;
 use std::ops::Range;
 
 use super::portable;
@@ -29,7 +30,7 @@ const BLOCK: usize = 6 << 10;
 /// A question about a number.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Question {
-    /// Slot of the column among the used ones.
+    /// Slot of the column among the used ones, of which those asked for most often come first.
     pub slot: u32,
     /// Whoever is above goes right.
     pub threshold: f32,
@@ -165,8 +166,14 @@ impl Words {
         let (zero, is_odd) = zero_is_missing(parts);
         let mut slots = vec![u32::MAX; parts.columns];
         let mut columns = Vec::new();
-        for (number, zero_is_missing) in zero.iter().enumerate() {
-            if let Some(zero_is_missing) = *zero_is_missing {
+        let mut uses = vec![0usize; parts.columns];
+        for split in parts.trees.iter().flat_map(|tree| &tree.splits) {
+            uses[split.feature as usize] += 1;
+        }
+        let mut numbers: Vec<usize> = (0..parts.columns).collect();
+        numbers.sort_by_key(|&number| Reverse(uses[number]));
+        for number in numbers {
+            if let Some(zero_is_missing) = zero[number] {
                 slots[number] = columns.len() as u32;
                 columns.push(Column { number, zero_is_missing });
             }

@@ -1,6 +1,5 @@
 //! One name for every way of training.
 
-use std::collections::BTreeMap;
 use std::ops::ControlFlow;
 
 use serde::Serialize;

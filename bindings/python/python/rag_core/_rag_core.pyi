@@ -787,15 +787,15 @@ class Ranker:
             InvalidArgument: Names the parameter, the row or the label.
         """
     @staticmethod
-    def train_linear(X: numpy.typing.ArrayLike, y: numpy.typing.ArrayLike, group: numpy.typing.ArrayLike | None = None, *, objective: str = "regression", weights: numpy.typing.ArrayLike | None = None, inverse_propensities: numpy.typing.ArrayLike | None = None, feature_names: collections.abc.Iterable[str] | None = None, schema: FeatureSchema | None = None, **parameters: object) -> Ranker:
+    def train_linear(X: numpy.typing.ArrayLike, y: numpy.typing.ArrayLike, group: numpy.typing.ArrayLike | None = None, *, objective: str = "ridge", weights: numpy.typing.ArrayLike | None = None, inverse_propensities: numpy.typing.ArrayLike | None = None, feature_names: collections.abc.Iterable[str] | None = None, schema: FeatureSchema | None = None, **parameters: object) -> Ranker:
         """
         Trains a weighted sum of the features. They are standardised first, and a missing value counts as the mean of its
         column.
 
         Args:
-            objective: "regression" (ridge), "logistic", "pairwise" (the order of each query's rows, by logistic regression), or
-                "ndcg" (coordinate ascent on nDCG itself).
-            parameters: l2 (1.0); of "ndcg": k (10), gain ("exponential", "linear"), restarts, sweeps, tolerance, seed.
+            objective: "ridge" (the labels themselves), "logistic", "pairwise" (the order of each query's rows, by logistic
+                regression), or "coordinate" (coordinate ascent on nDCG itself).
+            parameters: l2 (1.0), by_query (False; of "pairwise": whether each query counts the same); of "coordinate": k (10), gain ("exponential", "linear"), restarts, sweeps, tolerance, seed.
 
         The other arguments are those of `train`.
         """
