@@ -104,9 +104,12 @@ impl Trainer {
         training.parameters.remove("num_threads"); // of which the model knows nothing
         let (model, curve, best_iteration) = match self {
             Trainer::LambdaMart(parameters) => {
-                let mut go_on = |step: Progress<'_>| match is_stopped() {
-                    true => ControlFlow::Break(()),
-                    false => progress(step),
+                let mut go_on = |step: Progress<'_>| {
+                    if is_stopped() {
+                        ControlFlow::Break(())
+                    } else {
+                        progress(step)
+                    }
                 };
                 let trained = lambdamart(dataset, validation, parameters, &mut go_on)?;
                 if is_stopped() {
