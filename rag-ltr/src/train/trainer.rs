@@ -105,11 +105,7 @@ impl Trainer {
         let (model, curve, best_iteration) = match self {
             Trainer::LambdaMart(parameters) => {
                 let mut go_on = |step: Progress<'_>| {
-                    if is_stopped() {
-                        ControlFlow::Break(())
-                    } else {
-                        progress(step)
-                    }
+                    if is_stopped() { ControlFlow::Break(()) } else { progress(step) }
                 };
                 let trained = lambdamart(dataset, validation, parameters, &mut go_on)?;
                 if is_stopped() {
