@@ -1,10 +1,11 @@
-//! The kernel in plain Rust: what every other one must equal.
+//! The kernels in plain Rust: what every other one must equal.
 
 // Compiled once more with the instructions of `arch`, which works only where it is inlined.
 #![allow(clippy::inline_always)]
 
 use std::ops::Range;
 
+use super::walk::{COLUMN, DISTANCE, MISSING_RIGHT, Node, Walk};
 use super::words::{GROUPS, LEAVES, Word, Words};
 use super::{LANES, Sum};
 
@@ -43,5 +44,25 @@ pub(super) fn add_up<S: Sum>(words: &Words, range: Range<usize>, block: &[f32], 
                 *is_found = word.continues && (*is_found || bits != 0);
             }
         }
+    }
+}
+
+/// Walks 16 trees at a time down.
+pub(super) fn walk(walk: &Walk, row: &[f32], leaves: &mut [[u32; LANES]]) {
+    for (&roots, leaves) in walk.roots.iter().zip(leaves) {
+        let mut at = roots;
+        let mut moves = u32::MAX;
+        while moves != 0 {
+            moves = 0;
+            for at in &mut at {
+                let Node { below, threshold } = walk.nodes[*at as usize];
+                let value = row[(below >> COLUMN) as usize];
+                let is_missing_right = u32::from(value.is_nan()) & u32::from(below & MISSING_RIGHT != 0);
+                let goes_right = u32::from(value > f32::from_bits(threshold)) | is_missing_right;
+                *at += (below & DISTANCE) + goes_right;
+                moves |= below & DISTANCE;
+            }
+        }
+        *leaves = at.map(|at| walk.nodes[at as usize].threshold);
     }
 }

@@ -104,18 +104,21 @@ pub(super) fn add_up<S: Sum>(
         words.transpose(rows.slice(position..position + 1), &mut values, 1);
         let has_missing = values.iter().any(|value| value.is_nan());
         kernel(bundles, &values, has_missing, &mut bits);
+        let mut total = *sum; // in a register: each addition waits for the one before
         for stretch in words.steps.iter().flat_map(|step| &step.stretches) {
             match stretch {
-                Stretch::Plain(range) => add_values(words, range.clone(), (&bits, &bundles.places), sum),
+                Stretch::Plain(range) => add_values(words, range.clone(), (&bits, &bundles.places), &mut total),
                 Stretch::Special(tree, _) | Stretch::Walked(tree) => {
-                    *sum += S::of(trees[*tree].output(rows.row(position)));
+                    total += S::of(trees[*tree].output(rows.row(position)));
                 }
             }
         }
+        *sum = total;
     }
 }
 
 /// Adds the values of the leaves whose bits are left. A tree of several words has its leaf in the first that has any.
+#[inline]
 fn add_values<S: Sum>(words: &Words, range: Range<usize>, (bits, places): (&[u32], &[u32]), sum: &mut S) {
     let values = S::values(words);
     let (mut leaf, mut is_found) = (0, false);

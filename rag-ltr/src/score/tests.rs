@@ -2,9 +2,10 @@
 
 #![allow(clippy::unwrap_used)]
 
+use super::single::Bundles;
 use super::walk::Walk;
-use super::words::Kernel;
-use super::{LANES, Scorer, Sum, arch, portable, words};
+use super::words::{Kernel, Words};
+use super::{Few, LANES, Scorer, Sum, arch, portable, walk, words};
 use crate::matrix::Rows;
 use crate::model::{
     Arithmetic, Child, Condition, Ensemble, EnsembleParts, Leaf, LinearLeaf, Link, Missing, Split, Tree,
@@ -127,27 +128,84 @@ fn blocks_and_walks_equal_the_plain_sum_to_the_bit() {
             let rows = Rows::new(&values, columns).unwrap();
             let plain = ensemble.margins_plainly(rows).unwrap();
             assert_eq!(bits(&ensemble.margins(rows).unwrap()), bits(&plain), "seed {seed}, {count} rows");
-            if count < LANES && !ensemble.parts().average {
-                let mut walked = vec![0.1; count];
-                let (walk, trees) = (Walk::new(ensemble.parts()), &ensemble.parts().trees);
-                match ensemble.parts().arithmetic {
-                    Arithmetic::F64 => walk.add_up(rows, trees, &mut walked),
-                    Arithmetic::F32 => {
-                        let mut sums = vec![0.1f32; count];
-                        walk.add_up(rows, trees, &mut sums);
-                        walked = sums.into_iter().map(f64::from).collect();
-                    }
-                }
-                assert_eq!(bits(&walked), bits(&plain), "seed {seed}, {count} rows walked");
+            let parts = ensemble.parts();
+            for (name, few) in each_few(parts) {
+                let margins = match parts.arithmetic {
+                    Arithmetic::F64 => margins_of_few::<f64>(parts, rows, few),
+                    Arithmetic::F32 => margins_of_few::<f32>(parts, rows, few),
+                };
+                assert_eq!(bits(&margins), bits(&plain), "{name}, seed {seed}, {count} rows one by one");
+            }
+        }
+    }
+}
+
+/// All ways of this machine to score a few rows.
+fn each_few(parts: &EnsembleParts) -> Vec<(&'static str, Few)> {
+    let words = || Words::new(parts);
+    let mut ways: Vec<_> = each(|kernels| kernels.walk, portable::walk as walk::Kernel)
+        .into_iter()
+        .map(|(name, kernel)| (name, Few::Walk(Walk::new(parts, &words()), kernel)))
+        .collect();
+    for (name, kernels) in arch::available() {
+        ways.extend(kernels.single.map(|kernel| (name, Few::Single(Bundles::new(&words()), kernel))));
+    }
+    ways
+}
+
+/// The margins of rows, one after the other.
+fn margins_of_few<S: Sum>(parts: &EnsembleParts, rows: Rows<'_>, few: Few) -> Vec<f64> {
+    let scorer = Scorer { few, ..Scorer::new(parts) };
+    let sum = |row| scorer.sums::<S>(row, &parts.trees)[0];
+    let one = |row| rows.slice(row..row + 1);
+    (0..rows.len()).map(|row| scorer.margin(sum(one(row)).to_f64())).collect()
+}
+
+#[test]
+fn chains_and_lone_leaves_walk_together() {
+    let at_most = |threshold: f64, missing_left, sides: [Child; 2]| Split {
+        feature: 0,
+        condition: Condition::AtMost(threshold),
+        missing: Missing::Nan,
+        missing_left,
+        left: sides[0],
+        right: sides[1],
+        gain: 0.0,
+        value: 0.0,
+        weight: 0.0,
+        cover: 0.0,
+    };
+    // As many leaves as a tree of words may have, and one more.
+    for leaves in [2usize, 3, 33, 1024, 1025] {
+        for missing_left in [false, true] {
+            let mut chain = Tree::constant(0.0);
+            chain.leaves = (0..leaves).map(|leaf| Leaf { value: leaf as f64, ..Leaf::default() }).collect();
+            let below = |split: usize| {
+                let next = split as u32 + 1;
+                if split + 2 == leaves { Child::Leaf(next) } else { Child::Split(next) }
+            };
+            let split = |split: usize| at_most(split as f64, missing_left, [Child::Leaf(split as u32), below(split)]);
+            chain.splits = (0..leaves - 1).map(split).collect();
+            let mut parts = ensemble(&mut SplitMix64::new(leaves as u64), 1, 37, PLAIN);
+            parts.trees.extend([Tree::constant(0.5), chain, Tree::constant(-0.25)]);
+            let values = [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, 0.0, 0.5, 31.0, 32.0, 1022.0, 1022.5, 1e9];
+            let rows = Rows::new(&values, 1).unwrap();
+            let plain = Ensemble::checked(parts.clone()).unwrap().margins_plainly(rows).unwrap();
+            for (name, few) in each_few(&parts) {
+                let margins = match parts.arithmetic {
+                    Arithmetic::F64 => margins_of_few::<f64>(&parts, rows, few),
+                    Arithmetic::F32 => margins_of_few::<f32>(&parts, rows, few),
+                };
+                assert_eq!(bits(&margins), bits(&plain), "{name}, {leaves} leaves, {missing_left}");
             }
         }
     }
 }
 
 /// All kernels of this machine, also those that are not chosen.
-fn each<S: Sum>(of: fn(&arch::Kernels) -> Kernel<S>) -> Vec<(&'static str, Kernel<S>)> {
+fn each<K>(of: impl Fn(&arch::Kernels) -> K, portable: K) -> Vec<(&'static str, K)> {
     let mut kernels: Vec<_> = arch::available().iter().map(|(name, kernels)| (*name, of(kernels))).collect();
-    kernels.push(("portable", portable::add_up::<S>));
+    kernels.push(("portable", portable));
     kernels
 }
 
@@ -166,7 +224,7 @@ fn kernels_agree<S: Sum + PartialEq>(arithmetic: Arithmetic, of: fn(&arch::Kerne
             scorer.words.add_up(rows, &parts.trees, &scorer.words.steps, &mut sums, kernel);
             bits(&sums.into_iter().map(Sum::to_f64).collect::<Vec<_>>())
         };
-        let all = each(of);
+        let all = each(of, portable::add_up::<S> as Kernel<S>);
         for (name, kernel) in &all[..all.len() - 1] {
             assert_eq!(sums(*kernel), sums(portable::add_up::<S>), "{name}, seed {seed}, {count} rows");
         }

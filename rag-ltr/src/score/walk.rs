@@ -1,167 +1,165 @@
-//! One row down the trees, several trees in turn.
+//! One row down many trees, 16 at a time, a step in each in turn.
+//!
+//! There is nothing to mispredict: the sides of a split are neighbours, so that a comparison is added to where the left
+//! one is. Trees that are about as deep stand together, so that few lanes wait at a leaf for the others; what they
+//! answer is added up in the order of the model all the same.
 
-use super::Sum;
-use super::words::{at_most, missing_goes_left, zero_is_missing};
+use super::words::{LEAVES, MOST_LEAVES, Words, at_most, missing_goes_left, zero_is_missing};
+use super::{LANES, Sum};
 use crate::matrix::Rows;
 use crate::model::{Child, Condition, EnsembleParts, Tree, ZERO};
 
-/// Trees that are walked in turn: enough to hide how long each step takes.
-const TOGETHER: usize = 8;
+/// Bits of [`Node::below`] that say how many nodes further the left side is; more than a tree has. 0 for a leaf, which
+/// leads to itself.
+pub(super) const DISTANCE: u32 = (1 << DISTANCE_BITS) - 1;
+const DISTANCE_BITS: u32 = (MOST_LEAVES * 2).ilog2();
 
-/// Steps after which it is seen whether all have come to a leaf.
-const STEPS: usize = 3;
+/// The bit of [`Node::below`] that says that who has no value goes right.
+pub(super) const MISSING_RIGHT: u32 = 1 << DISTANCE_BITS;
 
-/// A node. Whoever has more than the threshold in the slot goes to `next + 1`, the others, and whoever has no value, to
-/// `next`. A leaf leads to itself, since nothing is more than infinity.
+/// [`Node::below`] shifted by this is the column.
+pub(super) const COLUMN: u32 = DISTANCE_BITS + 1;
+
+/// A split or a leaf.
 #[derive(Debug, Clone, Copy)]
-struct Node {
-    threshold: f32,
-    slot: u16,
-    next: u16,
+#[repr(C)]
+pub(super) struct Node {
+    /// Where to go from here, and by which column.
+    pub below: u32,
+    /// The bits of a float: whoever is above goes right, which is one node further than left. For a leaf it is not a
+    /// number, so that nothing is above, and the [`LEAF`] bits are the leaf's position in its tree.
+    pub threshold: u32,
 }
 
-/// Up to [`TOGETHER`] trees.
-#[derive(Debug, Clone)]
-struct Bundle {
-    /// Where the nodes of each begin.
-    first: [u32; TOGETHER],
-    trees: usize,
-    /// Steps to the deepest leaf of any.
-    depth: usize,
+/// Bits of a float that is not a number which may be anything.
+const LEAF: u32 = (1 << 22) - 1;
+
+/// Where the answer of a tree is found.
+#[derive(Debug, Clone, Copy)]
+struct Place {
+    /// The lane, counted over all groups.
+    lane: u32,
+    /// The first leaf in [`Sum::values`].
+    first: u32,
 }
 
-#[derive(Debug)]
+/// The trees as nodes, those of a level after those of the level above.
+#[derive(Debug, Default)]
 pub(super) struct Walk {
-    /// `None`: too many columns or nodes, categories, linear leaves; walked tree after tree.
-    bundles: Option<Vec<Bundle>>,
-    nodes: Vec<Node>,
-    /// What a node adds where it is a leaf.
-    values: Vec<f64>,
+    pub nodes: Vec<Node>,
+    /// Where 16 trees begin.
+    pub roots: Vec<[u32; LANES]>,
+    /// Columns that a row has at least.
+    pub columns: usize,
+    /// For each tree; `None`: asked on its own, since it has categories, linear leaves or nothing to ask, or is huge.
+    places: Vec<Option<Place>>,
     /// Columns in which zero counts as missing.
     zero_is_missing: Vec<usize>,
-    /// Floats of the row and its opposite.
-    width: usize,
 }
 
+/// Walks the trees down with a row; says for each lane the threshold of the leaf.
+pub(super) type Kernel = fn(&Walk, &[f32], &mut [[u32; LANES]]);
+
 impl Walk {
-    pub(super) fn new(parts: &EnsembleParts) -> Walk {
-        let (zero, is_odd) = zero_is_missing(parts);
+    pub(super) fn new(parts: &EnsembleParts, words: &Words) -> Walk {
+        let (zero, _) = zero_is_missing(parts);
         let zero_is_missing = (0..parts.columns).filter(|&column| zero[column] == Some(true)).collect();
-        let most_leaves = parts.trees.iter().map(|tree| tree.leaves.len()).max().unwrap_or(0);
-        let width = (2 * parts.columns).next_power_of_two();
-        let mut walk = Walk { bundles: None, nodes: Vec::new(), values: Vec::new(), zero_is_missing, width };
-        let is_plain = |tree: &Tree| {
-            tree.leaves.iter().all(|leaf| leaf.linear.is_none())
-                && tree.splits.iter().all(|split| matches!(split.condition, Condition::AtMost(_)))
-        };
-        let fits = width <= 1 << 16 && most_leaves < 1 << 15;
-        if !fits || is_odd.contains(&true) || !parts.trees.iter().all(is_plain) {
-            return walk;
+        let mut walk = Walk { places: vec![None; parts.trees.len()], zero_is_missing, ..Walk::default() };
+        let mut walked: Vec<(usize, usize, u32)> = Vec::with_capacity(words.plain.len());
+        for &(number, word) in &words.plain {
+            let tree = &parts.trees[number];
+            let Some(columns) = tree.splits.iter().map(|split| split.feature as usize + 1).max() else { continue };
+            let first = u32::try_from(word * LEAVES);
+            // Signed numbers of 32 bits are what a kernel finds nodes by.
+            let root = i32::try_from(walk.nodes.len() + 2 * tree.leaves.len()).map(|_| walk.nodes.len() as u32);
+            let (Ok(first), Ok(root), true) = (first, root, columns <= 1 << (u32::BITS - COLUMN)) else { continue };
+            let depth = walk.add(tree, words.order(word, tree));
+            walk.columns = walk.columns.max(columns);
+            walk.places[number] = Some(Place { lane: 0, first });
+            walked.push((depth, number, root));
         }
-        let mut bundles = Vec::with_capacity(parts.trees.len().div_ceil(TOGETHER));
-        for trees in parts.trees.chunks(TOGETHER) {
-            let mut bundle = Bundle { first: [0; TOGETHER], trees: trees.len(), depth: 0 };
-            for (first, tree) in bundle.first.iter_mut().zip(trees) {
-                *first = walk.nodes.len() as u32;
-                bundle.depth = bundle.depth.max(walk.add(tree, parts.columns));
+        walked.sort_unstable();
+        for (group, trees) in walked.chunks(LANES).enumerate() {
+            let mut roots = [trees[0].2; LANES]; // a lane without a tree walks where the first does
+            for (lane, &(_, number, root)) in trees.iter().enumerate() {
+                roots[lane] = root;
+                if let Some(place) = &mut walk.places[number] {
+                    place.lane = (group * LANES + lane) as u32;
+                }
             }
-            let filled = bundle.first[0];
-            bundle.first[trees.len()..].fill(filled); // walked once more, and not added
-            bundles.push(bundle);
+            walk.roots.push(roots);
         }
-        walk.bundles = Some(bundles);
         walk
     }
 
-    /// Adds the nodes of a tree, level by level; says how deep it is.
-    fn add(&mut self, tree: &Tree, columns: usize) -> usize {
-        let mut level = vec![tree.root()];
-        let mut depth = 0;
-        let (mut next, mut below) = (1, Vec::new());
+    /// Adds the nodes of a tree, whose leaves stand in this order; says how deep it is.
+    fn add(&mut self, tree: &Tree, order: &[u32]) -> usize {
+        let mut positions = vec![0; order.len()];
+        for (position, &leaf) in (0..).zip(order) {
+            positions[leaf as usize] = position;
+        }
+        let (mut level, mut depth) = (vec![tree.root()], 0);
         while !level.is_empty() {
+            let mut below = Vec::new();
             for (at, child) in level.iter().enumerate() {
-                match *child {
+                self.nodes.push(match *child {
                     Child::Leaf(leaf) => {
-                        let itself = (next - level.len() + at) as u16;
-                        self.nodes.push(Node { threshold: f32::INFINITY, slot: 0, next: itself });
-                        self.values.push(tree.leaves[leaf as usize].value);
+                        Node { below: 0, threshold: f32::NAN.to_bits() & !LEAF | positions[leaf as usize] }
                     }
                     Child::Split(split) => {
                         let split = &tree.splits[split as usize];
                         let Condition::AtMost(threshold) = split.condition else { continue };
-                        let (threshold, column) = (at_most(threshold), split.feature as usize);
-                        // `value <= t` is `−value >= −t` is `−value > (the next below −t)`.
-                        let (threshold, slot, sides) = if missing_goes_left(split) {
-                            (threshold, column, [split.left, split.right])
-                        } else {
-                            ((-threshold).next_down(), columns + column, [split.right, split.left])
-                        };
-                        self.nodes.push(Node { threshold, slot: slot as u16, next: (next + below.len()) as u16 });
-                        self.values.push(0.0);
-                        below.extend(sides);
+                        let distance = (level.len() - at + below.len()) as u32;
+                        let missing = if missing_goes_left(split) { 0 } else { MISSING_RIGHT };
+                        below.extend([split.left, split.right]);
+                        Node {
+                            below: split.feature << COLUMN | missing | distance,
+                            threshold: at_most(threshold).to_bits(),
+                        }
                     }
-                }
+                });
             }
-            next += below.len();
-            level = std::mem::take(&mut below);
-            depth += usize::from(!level.is_empty());
+            depth += 1;
+            level = below;
         }
         depth
     }
 
-    /// Adds to the sums of rows what all trees answer.
-    pub(super) fn add_up<S: Sum>(&self, rows: Rows<'_>, trees: &[Tree], sums: &mut [S]) {
-        let Some(bundles) = &self.bundles else {
-            for (row, sum) in rows.iter().zip(sums) {
-                add_plainly(trees, row, sum);
-            }
-            return;
-        };
-        let mut values = vec![0.0; self.width];
+    /// Adds to the sums of rows, one after the other, what all trees answer.
+    pub(super) fn add_up<S: Sum>(
+        &self,
+        words: &Words,
+        (rows, trees): (Rows<'_>, &[Tree]),
+        sums: &mut [S],
+        kernel: Kernel,
+    ) {
+        let (mut values, mut leaves) = (Vec::new(), vec![[0; LANES]; self.roots.len()]);
         for (row, sum) in rows.iter().zip(sums) {
-            // A split at infinity lets every number through; but the opposite of infinity is above nothing.
-            if row.contains(&f32::INFINITY) {
-                add_plainly(trees, row, sum);
-                continue;
+            kernel(self, self.with_missing(row, &mut values), &mut leaves);
+            let mut total = *sum; // in a register: each addition waits for the one before
+            for (tree, place) in trees.iter().zip(&self.places) {
+                total += match place {
+                    Some(place) => {
+                        let leaf = leaves.as_flattened()[place.lane as usize] & LEAF;
+                        S::values(words)[(place.first + leaf) as usize]
+                    }
+                    None => S::of(tree.output(row)),
+                };
             }
-            values[..row.len()].copy_from_slice(row);
-            for &column in self.zero_is_missing.iter().filter(|&&column| row[column].abs() <= ZERO) {
-                values[column] = f32::NAN;
-            }
-            let (own, opposite) = values.split_at_mut(row.len());
-            for (opposite, own) in opposite.iter_mut().zip(own) {
-                *opposite = -*own;
-            }
-            for bundle in bundles {
-                self.add_bundle(bundle, &values, sum);
-            }
+            *sum = total;
         }
     }
 
-    #[inline]
-    fn add_bundle<S: Sum>(&self, bundle: &Bundle, values: &[f32], sum: &mut S) {
-        let mask = values.len() - 1;
-        let mut at = bundle.first;
-        for _ in 0..bundle.depth.div_ceil(STEPS) {
-            let before = at;
-            for _ in 0..STEPS {
-                for (at, &first) in at.iter_mut().zip(&bundle.first) {
-                    let node = self.nodes[*at as usize];
-                    *at = first + u32::from(node.next) + u32::from(values[node.slot as usize & mask] > node.threshold);
-                }
-            }
-            if at == before {
-                break;
-            }
+    /// The row, or a copy in which zero is missing where it counts as that.
+    fn with_missing<'a>(&self, row: &'a [f32], values: &'a mut Vec<f32>) -> &'a [f32] {
+        if self.zero_is_missing.is_empty() {
+            return row;
         }
-        for &at in &at[..bundle.trees] {
-            *sum += S::of(self.values[at as usize]);
+        values.clear();
+        values.extend_from_slice(row);
+        for &column in self.zero_is_missing.iter().filter(|&&column| row[column].abs() <= ZERO) {
+            values[column] = f32::NAN;
         }
-    }
-}
-
-fn add_plainly<S: Sum>(trees: &[Tree], row: &[f32], sum: &mut S) {
-    for tree in trees {
-        *sum += S::of(tree.output(row));
+        values
     }
 }

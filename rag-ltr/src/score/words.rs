@@ -19,7 +19,7 @@ pub(super) const LEAVES: usize = 32;
 pub(super) const GROUPS: usize = 4;
 
 /// Most leaves of a tree that is kept as words: a row asks all questions of a tree, and a split may stand in every word.
-const MOST_LEAVES: usize = 1024;
+pub(super) const MOST_LEAVES: usize = 1024;
 
 /// In how many parts the trees are asked where rows may leave early.
 const STEPS: usize = 8;
@@ -89,6 +89,8 @@ pub(super) struct Words {
     columns: Vec<Column>,
     pub steps: Vec<Step>,
     pub all: Vec<Word>,
+    /// The trees of all [`Stretch::Plain`], each with its first word.
+    pub plain: Vec<(usize, usize)>,
     pub questions: Vec<Question>,
     /// Splits of trees, and the leaves of the word on their left.
     categories: Vec<(usize, u32)>,
@@ -183,6 +185,7 @@ impl Words {
             columns,
             steps: Vec::new(),
             all: Vec::new(),
+            plain: Vec::new(),
             questions: Vec::new(),
             categories: Vec::new(),
             leaves: Vec::new(),
@@ -200,6 +203,9 @@ impl Words {
                 let is_special = tree.leaves.iter().any(|leaf| leaf.linear.is_some())
                     || tree.splits.iter().any(|split| !matches!(split.condition, Condition::AtMost(_)));
                 let added = words.add(tree, &slots);
+                if !is_special {
+                    words.plain.push((position, added.start));
+                }
                 match stretches.last_mut() {
                     _ if is_special => stretches.push(Stretch::Special(position, added)),
                     Some(Stretch::Plain(range)) => range.end = added.end,
@@ -229,6 +235,11 @@ impl Words {
         let of = |range: &Range<usize>| self.questions[range.clone()].iter().copied();
         let (left, right) = (of(&word.missing_left), of(&word.missing_right));
         left.map(|question| (question, true)).chain(right.map(|question| (question, false)))
+    }
+
+    /// The leaves of a tree from left to right, given its first word.
+    pub(super) fn order(&self, word: usize, tree: &Tree) -> &[u32] {
+        &self.leaves[word * LEAVES..][..tree.leaves.len()]
     }
 
     pub(super) fn arithmetic(&self) -> Arithmetic {

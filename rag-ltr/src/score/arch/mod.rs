@@ -2,7 +2,7 @@
 
 use std::sync::OnceLock;
 
-use super::{single, words::Kernel};
+use super::{single, walk, words::Kernel};
 
 #[cfg(target_arch = "x86_64")]
 mod x86_64;
@@ -12,6 +12,7 @@ mod x86_64;
 pub(super) struct Kernels {
     pub f64: Kernel<f64>,
     pub f32: Kernel<f32>,
+    pub walk: walk::Kernel,
     /// `None`: walk.
     pub single: Option<single::Kernel>,
 }

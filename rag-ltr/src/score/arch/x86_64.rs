@@ -8,23 +8,30 @@ pub(super) fn available() -> Vec<(&'static str, Kernels)> {
 
 mod avx512 {
     use std::arch::x86_64::{
-        __m512, __m512d, __m512i, __mmask16, _CMP_GT_OQ, _CMP_NLE_UQ, _CMP_UNORD_Q, _mm_loadu_si128,
-        _mm512_castsi512_si256, _mm512_cmp_ps_mask, _mm512_cvtepu8_epi32, _mm512_cvtepu32_epi64,
-        _mm512_extracti64x4_epi64, _mm512_loadu_pd, _mm512_loadu_ps, _mm512_loadu_si512, _mm512_lzcnt_epi32,
-        _mm512_mask_add_pd, _mm512_mask_add_ps, _mm512_mask_and_epi32, _mm512_mask_mov_pd, _mm512_mask_storeu_epi32,
-        _mm512_permutex2var_pd, _mm512_permutex2var_ps, _mm512_set1_epi32, _mm512_set1_epi64, _mm512_set1_ps,
-        _mm512_storeu_pd, _mm512_storeu_ps, _mm512_test_epi32_mask, _mm512_test_epi64_mask,
+        __m512, __m512d, __m512i, __mmask16, _CMP_GT_OQ, _CMP_NLE_UQ, _CMP_UNORD_Q, _mm_loadu_si128, _mm512_add_epi32,
+        _mm512_and_si512, _mm512_castsi512_ps, _mm512_castsi512_si256, _mm512_cmp_ps_mask, _mm512_cvtepu8_epi32,
+        _mm512_cvtepu32_epi64, _mm512_extracti64x4_epi64, _mm512_i32gather_epi64, _mm512_i32gather_ps, _mm512_loadu_pd,
+        _mm512_loadu_ps, _mm512_loadu_si512, _mm512_lzcnt_epi32, _mm512_mask_add_epi32, _mm512_mask_add_pd,
+        _mm512_mask_add_ps, _mm512_mask_and_epi32, _mm512_mask_cmp_ps_mask, _mm512_mask_mov_pd,
+        _mm512_mask_storeu_epi32, _mm512_or_si512, _mm512_permutex2var_epi32, _mm512_permutex2var_pd,
+        _mm512_permutex2var_ps, _mm512_set1_epi32, _mm512_set1_epi64, _mm512_set1_ps, _mm512_setr_epi32,
+        _mm512_setzero_si512, _mm512_srli_epi32, _mm512_storeu_pd, _mm512_storeu_ps, _mm512_storeu_si512,
+        _mm512_test_epi32_mask, _mm512_test_epi64_mask,
     };
     use std::ops::Range;
 
     use super::Kernels;
     use crate::score::single::{Bundles, COLUMNS};
+    use crate::score::walk::{COLUMN, DISTANCE, MISSING_RIGHT, Node, Walk};
     use crate::score::words::{GROUPS, LEAVES, Question, Word, Words};
-    use crate::score::{LANES, Sum};
+    use crate::score::{LANES, Sum, portable};
 
     pub(super) fn detect() -> Option<(&'static str, Kernels)> {
         let present = is_x86_feature_detected!("avx512f") && is_x86_feature_detected!("avx512cd");
-        present.then_some(("avx512", Kernels { f64: add_up::<f64>, f32: add_up::<f32>, single: Some(single) }))
+        // Before there was this, processors had gathers that are slow since they no longer tell what others have read.
+        let gathers_well = is_x86_feature_detected!("avx512bf16");
+        let walk = if gathers_well { walk } else { portable::walk };
+        present.then_some(("avx512", Kernels { f64: add_up::<f64>, f32: add_up::<f32>, walk, single: Some(single) }))
     }
 
     /// What a kernel does with the leaves that it found.
@@ -126,6 +133,71 @@ mod avx512 {
         }
     }
 
+    /// Groups of 16 trees that are walked together, so that there is something to do while values are gathered.
+    const TOGETHER: usize = 4;
+
+    fn walk(walk: &Walk, row: &[f32], leaves: &mut [[u32; LANES]]) {
+        assert!(row.len() >= walk.columns && leaves.len() == walk.roots.len());
+        for (roots, leaves) in walk.roots.chunks(TOGETHER).zip(leaves.chunks_mut(TOGETHER)) {
+            // SAFETY: as in `add_up`; and the row has the columns of the nodes.
+            unsafe {
+                match roots.len() {
+                    1 => walk_together::<1>(&walk.nodes, roots, row, leaves),
+                    2 => walk_together::<2>(&walk.nodes, roots, row, leaves),
+                    3 => walk_together::<3>(&walk.nodes, roots, row, leaves),
+                    _ => walk_together::<TOGETHER>(&walk.nodes, roots, row, leaves),
+                }
+            }
+        }
+    }
+
+    /// # Safety
+    ///
+    /// The nodes and roots are those of a [`Walk`], and the row has its columns.
+    #[target_feature(enable = "avx512f")]
+    unsafe fn walk_together<const G: usize>(
+        nodes: &[Node],
+        roots: &[[u32; LANES]],
+        row: &[f32],
+        leaves: &mut [[u32; LANES]],
+    ) {
+        let evens = _mm512_setr_epi32(0, 2, 4, 6, 8, 10, 12, 14, 16, 18, 20, 22, 24, 26, 28, 30);
+        let odds = _mm512_or_si512(evens, _mm512_set1_epi32(1));
+        let distance = _mm512_set1_epi32(DISTANCE as i32);
+        let mut at = [_mm512_setzero_si512(); G];
+        for (at, roots) in at.iter_mut().zip(roots) {
+            *at = load_epi32(roots);
+        }
+        let mut found = [_mm512_setzero_si512(); G];
+        let mut moves = u16::MAX;
+        while moves != 0 {
+            moves = 0;
+            for (at, found) in at.iter_mut().zip(&mut found) {
+                // SAFETY: roots are nodes, and a node's distance, as well as one more, leads to a node.
+                let (low, high) = unsafe {
+                    let (low, high) = (_mm512_castsi512_si256(*at), _mm512_extracti64x4_epi64::<1>(*at));
+                    let nodes = nodes.as_ptr().cast();
+                    (_mm512_i32gather_epi64::<8>(low, nodes), _mm512_i32gather_epi64::<8>(high, nodes))
+                };
+                let below = _mm512_permutex2var_epi32(low, evens, high);
+                *found = _mm512_permutex2var_epi32(low, odds, high);
+                let columns = _mm512_srli_epi32::<COLUMN>(below);
+                // SAFETY: the row has the columns that nodes ask for; a leaf asks for the first.
+                let value = unsafe { _mm512_i32gather_ps::<4>(columns, row.as_ptr().cast()) };
+                let missing_right = _mm512_test_epi32_mask(below, _mm512_set1_epi32(MISSING_RIGHT as i32));
+                let goes_right = _mm512_cmp_ps_mask::<_CMP_GT_OQ>(value, _mm512_castsi512_ps(*found))
+                    | _mm512_mask_cmp_ps_mask::<_CMP_UNORD_Q>(missing_right, value, value);
+                moves |= _mm512_test_epi32_mask(below, distance);
+                let left = _mm512_add_epi32(*at, _mm512_and_si512(below, distance));
+                *at = _mm512_mask_add_epi32(left, goes_right, left, _mm512_set1_epi32(1));
+            }
+        }
+        for (found, leaves) in found.into_iter().zip(leaves) {
+            // SAFETY: 16 numbers in an array of 16.
+            unsafe { _mm512_storeu_si512(leaves.as_mut_ptr().cast(), found) };
+        }
+    }
+
     #[inline]
     #[target_feature(enable = "avx512f")]
     fn load_epi32(values: &[u32; LANES]) -> __m512i {
@@ -205,7 +277,8 @@ mod avx2 {
 
     pub(super) fn detect() -> Option<(&'static str, Kernels)> {
         let present = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("lzcnt");
-        present.then_some(("avx2", Kernels { f64: add_up::<f64>, f32: add_up::<f32>, single: None }))
+        present
+            .then_some(("avx2", Kernels { f64: add_up::<f64>, f32: add_up::<f32>, walk: portable::walk, single: None }))
     }
 
     fn add_up<S: Sum>(words: &Words, range: Range<usize>, block: &[f32], groups: usize, sums: &mut [S]) {
