@@ -2,7 +2,7 @@
 
     pip install lightgbm xgboost tl2cgen treelite lleaves "llvmlite<0.44"      # gcc as well
     cargo build --release -p rag-peers
-    python benches/peers/score_trees.py [--rounds 7] [--quick] [--program target/release/score_trees]
+    python benches/peers/score_trees.py [--rounds 7] [--trees 100 …] [--program target/release/score_trees]
 
 Models are trained here by LightGBM and, at the same size, by XGBoost, on random data whose columns are numbers, counts
 and mostly zeros. Each peer is called through its C interface from a loop in C, so that no interpreter is timed; rows
@@ -237,7 +237,8 @@ def main():
     arguments = argparse.ArgumentParser()
     arguments.add_argument("--rounds", type=int, default=7)
     arguments.add_argument("--rows", type=int, default=2000)
-    arguments.add_argument("--quick", action="store_true", help="two models instead of twelve")
+    for name, all in [("columns", [46, 136]), ("leaves", [31, 64]), ("trees", [100, 500, 1000])]:
+        arguments.add_argument(f"--{name}", type=int, nargs="+", choices=all, default=all, help="of the models")
     arguments.add_argument("--program", default="target/release/score_trees")
     arguments = arguments.parse_args()
     with tempfile.TemporaryDirectory() as folder:
@@ -249,18 +250,18 @@ def main():
         for name in ["lightgbm_single", "lightgbm_batch", "lleaves", "tl2cgen"]:
             getattr(harness, name).restype = ctypes.c_double
         worst = {}
-        for columns in [46] if arguments.quick else [46, 136]:
+        for columns in arguments.columns:
             features, labels = data(columns)
             group = [100] * (len(labels) // 100)
             rows = features[: arguments.rows]
             rows_file = folder / "rows.f32"
             rows.tofile(rows_file)
-            for leaves in [31] if arguments.quick else [31, 64]:
+            for leaves in arguments.leaves:
                 options = {"objective": "lambdarank", "num_leaves": leaves, "learning_rate": 0.05, "verbose": -1}
                 whole = lightgbm.train(
                     options | {"num_threads": 1}, lightgbm.Dataset(features, labels, group=group), 1000
                 )
-                for trees in [100, 500] if arguments.quick else [100, 500, 1000]:
+                for trees in arguments.trees:
                     path = str(folder / "model.txt")
                     whole.save_model(path, num_iteration=trees)
                     booster = lightgbm.Booster(model_file=path)
