@@ -34,7 +34,7 @@ test("a ranker learns, and says how well", async () => {
   assert.deepEqual([ranker.numTrees, ranker.numFeatures, ranker.schema], [20, 4, null]);
   assert.deepEqual(ranker.featureNames, ["a", "b", "c", "d"]);
   const { library, parameters, curves, metrics } = ranker.training;
-  assert.match(library, /^rag-core \d/);
+  assert.match(library, /^rag-ltr \d/);
   assert.deepEqual([parameters.num_trees, parameters.min_data_in_leaf, parameters.seed], [20, 5, 3]);
   assert.deepEqual(Object.keys(curves).sort(), ["train ndcg@10", "train ndcg@5", "valid ndcg@10", "valid ndcg@5"]);
   assert.equal(curves["valid ndcg@5"].length, 20);

@@ -129,6 +129,6 @@ test("the event loop is never away for 20 ms", async (t) => {
 });
 
 test("memory stays flat over opening, closing and searching", () => {
-  const args = ["--expose-gc", join(ROOT, "bench/soak.mjs"), "--cycles", "160", "--queries", "200000"];
+  const args = ["--expose-gc", join(ROOT, "bench/soak.mjs"), "--cycles", "320", "--queries", "200000"];
   run(process.execPath, args, { cwd: ROOT });
 });

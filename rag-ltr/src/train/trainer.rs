@@ -67,7 +67,7 @@ impl Trainer {
             "coordinate" => Trainer::CoordinateAscent(read(objective, parameters)?),
             _ => {
                 let known = Trainer::OBJECTIVES.join(", ");
-                return Err(Error::Training(format!("the objective `{objective}` is not known; give one of {known}")));
+                return Err(Error::Training(format!("`objective` is `{objective}`; give one of {known}")));
             }
         })
     }
