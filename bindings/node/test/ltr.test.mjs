@@ -128,7 +128,7 @@ test("weighted sums are learnt in four ways", async () => {
     assert.deepEqual(ranker.featureImportance("weight"), weights);
     assert.equal(ranker.numTrees, null);
   }
-  await assert.rejects(Ranker.trainLinear({ X, y, objective: "trees" }), invalid(/objective `trees`.*coordinate/));
+  await assert.rejects(Ranker.trainLinear({ X, y, objective: "trees" }), invalid(/`objective` is `trees`.*coordinate/));
   await assert.rejects(Ranker.trainLinear({ X, y, numTrees: 3 }), invalid(/`num_trees`/));
 });
 
