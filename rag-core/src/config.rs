@@ -21,6 +21,10 @@ pub struct EngineConfig {
     pub features: FeaturesConfig,
     /// Learning to rank.
     pub ltr: LtrConfig,
+    /// A second look at the best candidates.
+    pub rerank: RerankConfig,
+    /// Variety beside relevance.
+    pub diversity: DiversityConfig,
     /// The work around them.
     pub runtime: RuntimeConfig,
 }
@@ -137,6 +141,43 @@ impl Default for LtrConfig {
     }
 }
 
+/// Reranking, where the engine was given a reranker.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RerankConfig {
+    /// Best candidates that it sees. Default 20.
+    pub depth: usize,
+    /// Most milliseconds that it may take of each search, beside the search's own deadline; 0: as many as it needs. Default 0.
+    pub budget_ms: u64,
+}
+
+impl Default for RerankConfig {
+    fn default() -> Self {
+        RerankConfig { depth: 20, budget_ms: 0 }
+    }
+}
+
+impl RerankConfig {
+    /// The time that it may take.
+    pub(crate) fn budget(&self) -> Option<std::time::Duration> {
+        (self.budget_ms > 0).then(|| std::time::Duration::from_millis(self.budget_ms))
+    }
+}
+
+/// Searches that ask for variety.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct DiversityConfig {
+    /// Best candidates to choose from, or as many as a search asks for where that is more. Default 50.
+    pub depth: usize,
+}
+
+impl Default for DiversityConfig {
+    fn default() -> Self {
+        DiversityConfig { depth: 50 }
+    }
+}
+
 /// The work around the retrievers.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -195,6 +236,12 @@ impl EngineConfig {
         }
         if !(1..=10_000).contains(&self.ltr.depth) {
             return fail("ltr.depth", &self.ltr.depth, "give 1 to 10000");
+        }
+        if !(1..=1000).contains(&self.rerank.depth) {
+            return fail("rerank.depth", &self.rerank.depth, "give 1 to 1000");
+        }
+        if !(1..=1000).contains(&self.diversity.depth) {
+            return fail("diversity.depth", &self.diversity.depth, "give 1 to 1000");
         }
         if self.runtime.threads > 1024 {
             return fail("runtime.threads", &self.runtime.threads, "give 0 (all) to 1024");

@@ -135,6 +135,7 @@ impl EngineBuilder {
                 telemetry: self.telemetry.unwrap_or_else(|| Arc::new(NoTelemetry)),
                 features,
                 ranking: ArcSwapOption::empty(),
+                reranker: ArcSwapOption::empty(),
                 snapshot: ArcSwap::from_pointee(snapshot),
                 writer: Mutex::new(writer),
                 repairs: Mutex::new(repairs),

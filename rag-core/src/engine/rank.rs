@@ -10,6 +10,7 @@ use rag_ltr::schema::{Adapter, Feature, FeatureSchema, Migrations};
 use rag_ltr::{Explained, Ranker, Rows};
 
 use super::Inner;
+use super::list::skipped;
 use super::api::{FeatureExplanation, LtrExplanation, SearchRequest};
 use super::search::{Depth, Found, is_permitted};
 use super::snapshot::Snapshot;
@@ -89,15 +90,10 @@ impl Inner {
         let ranked = stages
             .run_until(&hurried, Stage::Features, || self.feature_rows(snapshot, scope, request, found, pool, &hurried))
             .and_then(|rows| stages.run_until(&hurried, Stage::Ltr, || ranking.order(pool, rows, self.schema())));
-        match ranked {
-            Ok(order) => Ok(order),
-            // A feature function or a cache may say `Cancelled` of itself; only the caller's own word ends the search.
-            Err(error) => match request.cancel.check() {
-                Err(_) if error.kind() == ErrorKind::Cancelled => Err(error),
-                Err(stopped) => Err(stopped),
-                Ok(()) => Ok(Order { skipped: Some(format!("ltr: {error}")), ..Order::fused(&found.pool) }),
-            },
-        }
+        Ok(match skipped(ranked, request)? {
+            Ok(order) => order,
+            Err(reason) => Order { skipped: Some(format!("ltr: {reason}")), ..Order::fused(&found.pool) },
+        })
     }
 
     /// A model that is to be used.

@@ -1,4 +1,4 @@
-//! The query, top to bottom: authorise → embed → dense ‖ lexical → fuse → features → ltr → hydrate.
+//! The query, top to bottom: authorise → embed → dense ‖ lexical → fuse → features → ltr → rerank → diversify → hydrate.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -7,6 +7,7 @@ use rag_fusion::{FusedHit, Method, Normalization, Run, Weighted, fuse};
 
 use super::Inner;
 use super::api::{Answer, Explanation, Hit, LtrExplanation, Mode, Passage, RunExplanation, SearchRequest};
+use super::list::Listed;
 use super::rank::{Order, Place};
 use super::snapshot::{Snapshot, Visible};
 use super::stages::Stages;
@@ -35,6 +36,8 @@ pub(super) struct Depth {
     pub(super) retrieved: usize,
     /// Fused candidates that a ranker ranks.
     pub(super) ranked: usize,
+    /// The best of these that are looked at again, or all that leave.
+    pub(super) listed: usize,
 }
 
 /// The candidates of a question, fused.
@@ -58,7 +61,13 @@ impl Found<'_> {
 
 impl Inner {
     pub(super) fn depth(&self, request: &SearchRequest) -> Depth {
-        Depth { retrieved: self.config.fusion.depth.max(request.k), ranked: self.config.ltr.depth.max(request.k) }
+        let reranked = self.reranker.load().as_ref().map_or(0, |_| self.config.rerank.depth);
+        let diversified = request.diversity.map_or(0, |_| self.config.diversity.depth);
+        Depth {
+            retrieved: self.config.fusion.depth.max(request.k),
+            ranked: self.config.ltr.depth.max(request.k),
+            listed: request.k.max(reranked).max(diversified),
+        }
     }
 
     /// On the engine's threads from the beginning: to go there for each stage costs more than the stages of a small folder.
@@ -79,13 +88,20 @@ impl Inner {
         let snapshot = self.snapshot.load_full();
         let found = self.find(&stages, &snapshot, scope, request, depth)?;
         let order = self.rank(&stages, &snapshot, scope, request, depth, &found)?;
-        let hits = stages.run(Stage::Hydrate, || self.hydrate(&snapshot, scope, request, &found, &order, only))?;
+        let mut degraded: Vec<String> = found.degraded.iter().cloned().chain(order.skipped.clone()).collect();
+        let listed = depth.listed.max(request.k);
+        let mut list =
+            stages.run(Stage::Hydrate, || self.settle(&snapshot, scope, request, &found, &order, listed))?;
+        self.rerank(&stages, request, &mut list, &mut degraded)?;
+        self.diversify(&stages, &snapshot, request, &mut list, &mut degraded)?;
+        list.truncate(request.k);
+        let hits = self.hits(request, &found, &order, list, only)?;
         self.lock.may_read()?;
         Ok(Answer {
             hits,
             commit_seq: snapshot.seq,
             visible: found.visible.len(),
-            degraded: found.degraded.iter().cloned().chain(order.skipped).collect(),
+            degraded,
             plan: found.plan,
             stages: stages.durations(),
         })
@@ -249,69 +265,50 @@ pub(super) fn is_permitted(
         && [scope.filter(), request.filter.as_ref()].into_iter().flatten().all(|f| f.matches(&record.metadata))
 }
 
+impl Found<'_> {
+    /// The passage of a document that the run which adds most to its score found.
+    pub(super) fn passage(&self, fused: &FusedHit, record: &Record) -> Passage {
+        let mut parts: Vec<usize> = (0..self.runs.len()).collect();
+        parts.sort_by(|&a, &b| fused.contributions[b].value.total_cmp(&fused.contributions[a].value));
+        let chunk = parts.iter().find_map(|&part| self.runs[part].1.chunks.get(&fused.id)).copied();
+        let ordinal = chunk.map_or(0, |chunk| chunk.ordinal() as usize);
+        let (start, end) = record.chunks.get(ordinal).map_or((0, 0), |&(start, end)| (start as usize, end as usize));
+        Passage { ordinal, start, end, text: record.chunk(ordinal).unwrap_or_default().to_owned() }
+    }
+}
+
 impl Inner {
-    /// Document numbers to documents; the scope is checked once more, on what is about to leave.
-    fn hydrate(
+    /// What leaves; `only`: of the list the document of this id.
+    fn hits(
         &self,
-        snapshot: &Snapshot,
-        scope: &Scope,
         request: &SearchRequest,
         found: &Found<'_>,
         order: &Order<'_>,
+        list: Vec<Listed<'_>>,
         only: Option<&str>,
     ) -> Result<Vec<Hit>> {
-        // Everything that ties with the last place takes part, so that the id decides and not the order of indexing.
-        let last = order.places.get(request.k - 1).map_or(f32::NEG_INFINITY, |place| place.score);
-        let mut leaving = Vec::with_capacity(request.k);
-        for place in order.places.iter().take_while(|place| place.score >= last) {
-            let record = snapshot.existing_record(place.fused.id)?;
-            if is_permitted(&found.visible, scope, request, place.fused.id, &record) {
-                leaving.push((place, record));
-            }
-        }
-        leaving.sort_by(|(a, a_record), (b, b_record)| {
-            let by_score = b.score.total_cmp(&a.score).then(a.fused.first_run().cmp(&b.fused.first_run()));
-            by_score.then_with(|| a_record.id.cmp(&b_record.id))
-        });
-        leaving.truncate(request.k);
-        let leaving = leaving.into_iter().enumerate().map(|(position, (place, record))| (position + 1, place, record));
-        let leaving: Vec<(usize, &Place<'_>, Record)> =
-            leaving.filter(|(.., record)| only.is_none_or(|id| record.id == id)).collect();
+        let ranked = (1..).zip(list).filter(|(_, listed)| only.is_none_or(|id| listed.record.id == id));
+        let ranked: Vec<(usize, Listed<'_>)> = ranked.collect();
         let explanations: Vec<Option<Explanation>> = if request.explain {
             request.cancel.check()?;
-            let places: Vec<&Place<'_>> = leaving.iter().map(|&(_, place, _)| place).collect();
+            let places: Vec<&Place<'_>> = ranked.iter().map(|(_, listed)| listed.place).collect();
             let learned = order.explain(&places, self.schema())?;
-            places.iter().zip(learned).map(|(place, learned)| Some(explanation(found, place, learned))).collect()
+            ranked.iter().zip(learned).map(|((_, listed), learned)| Some(explanation(found, listed, learned))).collect()
         } else {
-            vec![None; leaving.len()]
+            vec![None; ranked.len()]
         };
-        let runs = &found.runs;
-        let hit = |((rank, place, record), explanation): ((usize, &Place<'_>, Record), Option<Explanation>)| {
-            let fused = place.fused;
-            // The passage is the one that the run which adds most to the score found.
-            let mut parts: Vec<usize> = (0..runs.len()).collect();
-            parts.sort_by(|&a, &b| fused.contributions[b].value.total_cmp(&fused.contributions[a].value));
-            let chunk = parts.iter().find_map(|&part| runs[part].1.chunks.get(&fused.id)).copied();
-            let ordinal = chunk.map_or(0, |chunk| chunk.ordinal() as usize);
-            let (start, end) =
-                record.chunks.get(ordinal).map_or((0, 0), |&(start, end)| (start as usize, end as usize));
-            let text = record.chunk(ordinal).unwrap_or_default().to_owned();
-            Hit {
-                rank,
-                score: place.score,
-                explanation,
-                passage: Passage { ordinal, start, end, text },
-                id: record.id,
-                title: record.title,
-                metadata: record.metadata,
-            }
+        let hit = |((rank, listed), explanation): ((usize, Listed<'_>), Option<Explanation>)| {
+            let Listed { place, record, passage, hidden, .. } = listed;
+            let Record { id, title, metadata, .. } = record;
+            Hit { rank, score: place.score, id, title, metadata, passage, hidden, explanation }
         };
-        Ok(leaving.into_iter().zip(explanations).map(hit).collect())
+        Ok(ranked.into_iter().zip(explanations).map(hit).collect())
     }
 }
 
 /// How a place came about; `learned`: what the model said of it.
-fn explanation(found: &Found<'_>, place: &Place<'_>, learned: Option<LtrExplanation>) -> Explanation {
+fn explanation(found: &Found<'_>, listed: &Listed<'_>, learned: Option<LtrExplanation>) -> Explanation {
+    let place = listed.place;
     let parts = place.fused.contributions.iter().zip(&found.fusion.weights).zip(&found.runs);
     let runs = parts.map(|((part, &weight), (run, _))| RunExplanation {
         run,
@@ -321,7 +318,14 @@ fn explanation(found: &Found<'_>, place: &Place<'_>, learned: Option<LtrExplanat
         weight,
         contribution: part.value,
     });
-    Explanation { score: place.score, fusion: found.fusion.name.clone(), runs: runs.collect(), ltr: learned }
+    Explanation {
+        score: place.score,
+        fusion: found.fusion.name.clone(),
+        runs: runs.collect(),
+        ltr: learned,
+        rerank: listed.reranked,
+        diversity: listed.marginal,
+    }
 }
 
 fn normalized(vector: &[f32], dimension: usize) -> Result<Vec<f32>> {
