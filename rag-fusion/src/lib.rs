@@ -12,10 +12,14 @@
 //! # Ok::<(), rag_fusion::Error>(())
 //! ```
 
+pub mod diversify;
 mod error;
 mod fuse;
+pub mod interleave;
 mod normalize;
+mod random;
 mod run;
+pub mod tune;
 
 pub use error::{Error, Result};
 pub use fuse::{Contribution, FusedHit, Method, RRF_K, Weighted, fuse};
