@@ -60,7 +60,7 @@ fn lowest_share(wins: u64, n: u64, tail: f64) -> f64 {
     }
     let (mut low, mut high) = (0.0, 1.0);
     for _ in 0..60 {
-        let middle = (low + high) / 2.0;
+        let middle = f64::midpoint(low, high);
         if at_least(wins, n, middle) < tail { low = middle } else { high = middle }
     }
     low
@@ -145,11 +145,9 @@ mod tests {
         for _ in 0..2000 {
             let (mut wins, mut losses, mut anytime, mut fixed) = (0, 0, 1.0f64, 1.0f64);
             for _ in 0..500 {
-                if random.below(2) == 0 {
-                    wins += 1
-                } else {
-                    losses += 1
-                }
+                let won = random.below(2) as u64;
+                wins += won;
+                losses += 1 - won;
                 anytime = anytime.min(anytime_p(wins, losses));
                 fixed = fixed.min(sign_test(wins, losses));
             }

@@ -14,8 +14,8 @@ use crate::random::SplitMix64;
 ///
 /// In each round the rankings, in an order drawn for the round, pick their best document that is not yet in the list. A click
 /// on it counts for the ranking that picked it. Two additions to the papers keep clicks that say nothing from counting:
-/// - Documents that stand at the top of all rankings in the same order are shown so, for no team (as Chapelle, Joachims,
-///   Radlinski & Yue 2012 do for two): whoever picked them, a click on them is luck.
+/// - Documents that stand at the top of all rankings in the same order are shown so, for no team (as in Lerot: Schuth,
+///   Hofmann, Whiteson & de Rijke 2013): whoever picked them, a click on them would be luck.
 /// - A round counts only if no ranking could run out of documents in it. Otherwise a longer ranking would be shown, and
 ///   clicked, more often. What is picked in such a round is shown for no team.
 ///

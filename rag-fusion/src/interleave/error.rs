@@ -72,7 +72,7 @@ pub enum InterleaveError {
         depth: usize,
     },
     /// A propensity that is none.
-    #[error("impression `{id}`: the propensity at position {position} is {value}; log a number above 0 and at most 1")]
+    #[error("impression `{id}`: the propensity at position {position} is {value}; log a number from 1e-12 to 1")]
     Propensity {
         /// The impression.
         id: String,

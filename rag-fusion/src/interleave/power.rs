@@ -41,7 +41,8 @@ pub fn impressions_needed(preference: f64, alpha: f64, wanted_power: f64, decide
         let allowed = "give a share above 0 and at most 1";
         return Err(InterleaveError::Setting { name: "decided_share", value: decided_share, allowed });
     }
-    if (preference - 0.5).abs() < 1e-4 {
+    // .5001 − .5 is a hair less than .0001.
+    if (preference - 0.5).abs() < 0.999e-4 {
         let allowed = "give a share that differs from .5 by at least .0001";
         return Err(InterleaveError::Setting { name: "preference", value: preference, allowed });
     }

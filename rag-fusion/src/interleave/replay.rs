@@ -7,13 +7,16 @@ use crate::interleave::error::{InterleaveError, Result};
 /// The normal quantile of a 95 % interval.
 const Z: f64 = 1.959_963_984_540_054;
 
+/// Below this a weight says nothing, and its square would overflow in the end.
+const LEAST_PROPENSITY: f64 = 1e-12;
+
 /// One place of a logged list.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub struct LoggedSlot<D = u64> {
     /// The document that was shown.
     pub document: D,
-    /// The chance that the logging ranker showed this document at this place; above 0. Of a list of `n` in random order: `1/n`.
+    /// The chance that the logging ranker showed this document at this place, from 1e-12 to 1. Of a list of `n` in random order: `1/n`.
     pub propensity: f64,
     /// Whether it was clicked.
     pub clicked: bool,
@@ -59,6 +62,7 @@ pub struct Replayed {
 /// It takes a click to depend on the document and its position, not on the rest of the list, which was the logging
 /// ranker's (the item-position model: Li, Abbasi-Yadkori, Kveton, Muthukrishnan, Vinay & Wen 2018). The log must have
 /// shown what the ranker shows with a chance above 0; logs without exploration do not.
+/// Where the lists as wholes have a propensity, take the list for the document, with one slot: `Logged<Vec<Id>>`, depth 1.
 ///
 /// The standard error is that of a sum of ratios, linearised, between lists; it is never below that of independent
 /// clicks with two clicks and two misses added for each position (Agresti & Coull 1998), so that a few lists without a click
@@ -129,7 +133,7 @@ fn check<D>(logged: &Logged<D>, ranking: &[D], depth: usize) -> Result<()> {
             return Err(InterleaveError::Depth { id: logged.id.clone(), field, found, depth });
         }
     }
-    let wrong = |slot: &LoggedSlot<D>| !(slot.propensity > 0.0 && slot.propensity <= 1.0);
+    let wrong = |slot: &LoggedSlot<D>| !(LEAST_PROPENSITY..=1.0).contains(&slot.propensity);
     match logged.shown.iter().position(wrong) {
         Some(position) => {
             let value = logged.shown[position].propensity;

@@ -21,13 +21,15 @@
 mod adaptive;
 mod error;
 mod features;
+mod parameter;
 mod search;
 mod space;
 
 pub use adaptive::{Adaptive, AdaptiveOptions, Chosen, Curves, FittedAdaptive, HeldOut, fit_adaptive, row};
 pub use error::{Result, TuneError};
 pub use features::{query_feature_names, query_features};
-pub use space::{Parameter, Point, Space, Value};
+pub use parameter::{Parameter, Value};
+pub use space::{Point, Space};
 
 use serde::{Deserialize, Serialize};
 
@@ -159,7 +161,8 @@ pub struct Tuned {
 /// The cross-validation is nested: the point of a fold is searched and chosen without the queries of the fold, so that
 /// `held_out` is what the whole procedure gives for queries it has not seen. With fewer than `options.few_queries` queries
 /// the rule is [`Rule::OneStandardError`], in each fold as for all: little evidence keeps the prior, instead of
-/// following the luck of a few queries.
+/// following the luck of a few queries. That loses something where the prior is far off, though not against keeping it; who
+/// has no prior to trust sets `few_queries` to 0.
 ///
 /// The answer depends on the arguments alone, not on the threads.
 ///
@@ -261,5 +264,9 @@ fn split(queries: usize, folds: usize, seed: u64) -> Result<Vec<Part>> {
     Ok((0..folds).map(part).collect())
 }
 
+#[cfg(test)]
+mod adaptive_tests;
+#[cfg(test)]
+mod space_tests;
 #[cfg(test)]
 mod tests;
