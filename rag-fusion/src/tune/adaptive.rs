@@ -5,7 +5,7 @@ use std::error::Error;
 use serde::{Deserialize, Serialize};
 
 use crate::tune::error::{Result, TuneError};
-use crate::tune::search::{Candidate, best_of, mean_and_error, one_standard_error};
+use crate::tune::search::{Candidate, ROUNDING, best_of, mean_and_error, one_standard_error};
 use crate::tune::space::Point;
 use crate::tune::{Part, split};
 
@@ -238,7 +238,8 @@ pub(super) fn margin(mut gains: Vec<(f64, f64)>) -> Option<f64> {
             continue;
         }
         let (mean, error) = mean_and_error(&taken);
-        if mean > error && best.is_none_or(|(highest, _)| mean > highest) {
+        // The gain of one query alone is exactly one standard error, and does not suffice.
+        if mean > error * (1.0 + ROUNDING) && best.is_none_or(|(highest, _)| mean > highest) {
             best = Some((mean, predicted));
         }
     }

@@ -13,6 +13,10 @@ use crate::tune::{Progress, Watch};
 /// Points that are evaluated between two looks at whether the caller has stopped, for each thread.
 const BLOCK: usize = 4;
 
+/// Where two candidates differ in one query alone, the loss is exactly one standard error. What is added up in another order
+/// must not decide then.
+pub(super) const ROUNDING: f64 = 1e-9;
+
 /// A point with the objective of every query.
 pub(super) struct Candidate {
     pub(super) point: Point,
@@ -178,7 +182,7 @@ pub(super) fn one_standard_error(candidates: &[Candidate], seen: &[usize], queri
     };
     let admissible = seen.iter().copied().filter(|&at| {
         let (loss, error) = loss_and_error(at);
-        loss <= error
+        loss <= error * (1.0 + ROUNDING)
     });
     admissible.min_by(rank).unwrap_or(0)
 }

@@ -48,7 +48,7 @@ fn naive(space: &Space, queries: &[usize], objective: &dyn Fn(&Point, usize) -> 
         let n = losses.len() as f64;
         let loss = mean(losses.clone());
         let variance = losses.iter().map(|it| (it - loss).powi(2)).sum::<f64>() / (n - 1.0);
-        n < 2.0 || loss <= (variance / n).sqrt()
+        n < 2.0 || loss <= (variance / n).sqrt() + 1e-9
     };
     let mut nearest: Option<Point> = None;
     for point in points.iter().filter(within) {
