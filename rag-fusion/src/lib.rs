@@ -14,13 +14,17 @@
 //! ```
 
 mod calibrate;
+pub mod diversify;
 mod error;
 mod fuse;
+pub mod interleave;
 pub mod learned;
 mod method;
 mod normalize;
+mod random;
 mod rank;
 mod run;
+pub mod tune;
 mod votes;
 
 pub use calibrate::Calibration;
