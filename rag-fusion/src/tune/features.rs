@@ -47,7 +47,7 @@ pub fn query_features<Id: Eq + Hash>(runs: &[&Run<Id>], top: usize) -> Vec<f64> 
     let finite = |value: f64| if value.is_finite() { value } else { 0.0 };
     let mut features = Vec::new();
     for run in runs {
-        let scores: Vec<f64> = run.hits().iter().map(|hit| f64::from(hit.score)).collect();
+        let scores: Vec<f64> = run.hits().iter().map(|hit| hit.score).collect();
         features.extend(OF_RUN.iter().map(|(_, feature)| finite(feature(&scores, top.min(scores.len())))));
     }
     for (a, b) in pairs(runs) {
@@ -140,7 +140,7 @@ mod tests {
     use super::*;
 
     fn run(ids: &[u64]) -> Run {
-        Run::new("r", ids.iter().enumerate().map(|(rank, &id)| (id, -(rank as f32)))).unwrap()
+        Run::new("r", ids.iter().enumerate().map(|(rank, &id)| (id, -(rank as f64)))).unwrap()
     }
 
     /// By definition, from sets of prefixes.
@@ -179,11 +179,11 @@ mod tests {
         fn features_are_finite_and_do_not_depend_on_the_scale(
             scores in prop::collection::vec(-100i16..100, 0..12), top in 0usize..14, scale in 1i32..100,
         ) {
-            let of = |factor: f32| {
-                let hits = scores.iter().enumerate().map(|(id, &score)| (id as u64, f32::from(score) * factor));
+            let of = |factor: f64| {
+                let hits = scores.iter().enumerate().map(|(id, &score)| (id as u64, f64::from(score) * factor));
                 query_features(&[&Run::new("r", hits).unwrap()], top)
             };
-            let (one, scaled) = (of(1.0), of(scale as f32));
+            let (one, scaled) = (of(1.0), of(f64::from(scale)));
             prop_assert!(one.iter().all(|value| value.is_finite()));
             prop_assert!(one.iter().zip(scaled).all(|(a, b)| (a - b).abs() < 1e-6 * (1.0 + a.abs())), "{:?}", one);
         }
@@ -191,7 +191,7 @@ mod tests {
 
     #[test]
     fn features_by_hand() {
-        let run = Run::new("a", [(1u64, 4.0f32), (2, 2.0), (3, 0.0), (4, -2.0)]).unwrap();
+        let run = Run::new("a", [(1u64, 4.0f64), (2, 2.0), (3, 0.0), (4, -2.0)]).unwrap();
         let features = query_features(&[&run], 3);
         let of = |name: &str| features[query_feature_names(&["a"]).iter().position(|it| it == name).unwrap()];
         assert_eq!(of("a.hits"), 4f64.ln_1p());
