@@ -8,7 +8,9 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 #[derive(Debug, Clone, PartialEq, thiserror::Error)]
 pub enum Error {
     /// A score that is not a number cannot be ranked.
-    #[error("run `{run}` has a score that is not a number at position {position}; drop the hit or repair its retriever")]
+    #[error(
+        "run `{run}` has a score that is not a number at position {position}; drop the hit or repair its retriever"
+    )]
     NotANumber {
         /// Name of the run.
         run: String,

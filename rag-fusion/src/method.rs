@@ -129,8 +129,22 @@ pub struct Parameters {
 impl Method {
     /// Names of the methods that need nothing learnt.
     pub const NAMES: [&'static str; 16] = [
-        "rrf", "isr", "log_isr", "logn_isr", "sum", "mnz", "anz", "max", "min", "med", "gmnz", "wmnz", "mixed", "borda",
-        "condorcet", "rbc",
+        "rrf",
+        "isr",
+        "log_isr",
+        "logn_isr",
+        "sum",
+        "mnz",
+        "anz",
+        "max",
+        "min",
+        "med",
+        "gmnz",
+        "wmnz",
+        "mixed",
+        "borda",
+        "condorcet",
+        "rbc",
     ];
 
     /// Reciprocal rank fusion with the constant of its paper.

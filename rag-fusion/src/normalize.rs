@@ -45,9 +45,8 @@ pub enum Normalization {
 
 impl Normalization {
     /// Names of those that need nothing learnt.
-    pub const NAMES: [&'static str; 10] = [
-        "none", "min_max", "max", "sum", "z_score", "rank", "borda", "dbsf", "l2", "sigmoid",
-    ];
+    pub const NAMES: [&'static str; 10] =
+        ["none", "min_max", "max", "sum", "z_score", "rank", "borda", "dbsf", "l2", "sigmoid"];
 
     /// One of [`Normalization::NAMES`]; `-` counts as `_`, and `zmuv` is another name for `z_score`.
     pub fn from_name(name: &str) -> Option<Normalization> {

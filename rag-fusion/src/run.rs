@@ -87,7 +87,9 @@ impl<Id> Run<Id> {
     /// The scores, best first, each finite: as [`RunHit::score`] says.
     pub(crate) fn finite_scores(&self) -> Vec<f64> {
         let mut scores: Vec<f64> = self.hits.iter().map(|hit| hit.score).collect();
-        if scores.first().is_some_and(|first| first.is_infinite()) || scores.last().is_some_and(|last| last.is_infinite()) {
+        if scores.first().is_some_and(|first| first.is_infinite())
+            || scores.last().is_some_and(|last| last.is_infinite())
+        {
             let finite = || scores.iter().copied().filter(|score| score.is_finite());
             let (greatest, least) = (finite().next().unwrap_or(1.0), finite().next_back().unwrap_or(0.0));
             for score in scores.iter_mut().filter(|score| score.is_infinite()) {

@@ -69,9 +69,16 @@ fn ties_break_by_run_then_id() {
 fn runs_without_a_scale_have_a_stated_one() {
     let flat = run("flat", &[(1, 5.0), (2, 5.0)]);
     let stated = [
-        ("none", 5.0, 5.0), ("min_max", 1.0, 1.0), ("max", 1.0, 1.0), ("sum", 0.5, 0.5),
-        ("z_score", 0.0, 0.0), ("rank", 1.0, 0.5), ("borda", 1.0, 0.5), ("dbsf", 0.5, 0.5),
-        ("l2", 0.5f64.sqrt(), 0.5f64.sqrt()), ("sigmoid", 0.5, 0.5),
+        ("none", 5.0, 5.0),
+        ("min_max", 1.0, 1.0),
+        ("max", 1.0, 1.0),
+        ("sum", 0.5, 0.5),
+        ("z_score", 0.0, 0.0),
+        ("rank", 1.0, 0.5),
+        ("borda", 1.0, 0.5),
+        ("dbsf", 0.5, 0.5),
+        ("l2", 0.5f64.sqrt(), 0.5f64.sqrt()),
+        ("sigmoid", 0.5, 0.5),
     ];
     assert_eq!(stated.map(|(name, ..)| name), Normalization::NAMES);
     for (name, first, second) in stated {
@@ -186,7 +193,11 @@ fn methods(runs: usize) -> Vec<Method> {
         Method::from_name(name, Parameters { gamma, phi, ..Parameters::default() }).unwrap()
     });
     let learned = [
-        bayes_fuse(&judged), map_fuse(&judged), pos_fuse(&judged), prob_fuse(&judged, 4), seg_fuse(&judged),
+        bayes_fuse(&judged),
+        map_fuse(&judged),
+        pos_fuse(&judged),
+        prob_fuse(&judged, 4),
+        seg_fuse(&judged),
         slide_fuse(&judged, 2),
     ];
     plain.chain(learned.into_iter().map(Result::unwrap)).collect()

@@ -122,7 +122,8 @@ fn every_score_is_that_of_ranx() {
                 for hit in fused.hits() {
                     let at = query.documents.iter().position(|id| id == hit.id).unwrap();
                     let difference = (hit.score - expected[at]).abs() / expected[at].abs().max(1.0);
-                    let what = format!("{}, {norm}, {}, {}: {} {}", set.name, case.method, hit.id, hit.score, expected[at]);
+                    let what =
+                        format!("{}, {norm}, {}, {}: {} {}", set.name, case.method, hit.id, hit.score, expected[at]);
                     assert!(difference < 1e-9, "{what}");
                     let entry = furthest.entry(case.method.clone()).or_default();
                     *entry = (entry.0 + 1, entry.1.max(difference));

@@ -133,6 +133,7 @@ impl EngineBuilder {
                 analyser: writer.analyser.clone(),
                 embedder,
                 telemetry: self.telemetry.unwrap_or_else(|| Arc::new(NoTelemetry)),
+                formula: self.config.fusion.formula()?,
                 features,
                 ranking: ArcSwapOption::empty(),
                 reranker: ArcSwapOption::empty(),

@@ -113,7 +113,8 @@ impl Inner {
         let hurried = request.cancel.hurried(SHARE_OF_TIME);
         let diversified = stages.run_until(&hurried, Stage::Diversify, || {
             let dimension = snapshot.vectors.dimension();
-            let vector = |listed: &Listed<'_>| mean_vector(snapshot.vectors.vectors_of(listed.place.fused.id), dimension);
+            let vector =
+                |listed: &Listed<'_>| mean_vector(snapshot.vectors.vectors_of(listed.place.fused.id), dimension);
             let vectors: Vec<Vec<f32>> = list.iter().map(vector).collect();
             let cosine = |one: usize, other: usize| match (&vectors[one][..], &vectors[other][..]) {
                 ([], _) | (_, []) => 0.0,
@@ -133,7 +134,9 @@ impl Inner {
             Ok(diversified) => {
                 let mut before: Vec<Option<Listed<'_>>> = std::mem::take(list).into_iter().map(Some).collect();
                 for picked in diversified.picked {
-                    list.extend(before[picked.position].take().map(|listed| Listed { marginal: picked.value, ..listed }));
+                    list.extend(
+                        before[picked.position].take().map(|listed| Listed { marginal: picked.value, ..listed }),
+                    );
                 }
                 list.extend(before.into_iter().flatten());
             }
@@ -180,9 +183,10 @@ fn settled<'p>(
             list.push(Listed { place, record, passage, hidden: 0, reranked: None, marginal: None });
         }
     }
+    let first_run = |listed: &Listed<'_>| found.pool.first_run(listed.place.fused);
     list.sort_by(|a, b| {
         let by_score = b.place.score.total_cmp(&a.place.score);
-        let by_run = by_score.then(a.place.fused.first_run().cmp(&b.place.fused.first_run()));
+        let by_run = by_score.then_with(|| first_run(a).cmp(&first_run(b)));
         by_run.then_with(|| a.record.id.cmp(&b.record.id))
     });
     list.truncate(count);

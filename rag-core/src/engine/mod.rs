@@ -23,6 +23,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
+use rag_fusion::{Method, Normalization};
 
 pub use api::{
     Answer, DiskBytes, Explanation, FeatureExplanation, Hit, LtrExplanation, MAX_K, Mode, Passage, RunExplanation,
@@ -79,6 +80,8 @@ struct Inner {
     analyser: String,
     embedder: Arc<dyn Embedder>,
     telemetry: Arc<dyn Telemetry>,
+    /// How two runs become one.
+    formula: (Method, Normalization),
     features: Extractor,
     /// The model in use; without one the fused order stands.
     ranking: ArcSwapOption<Ranking>,

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-use rag_fusion::{FusedHit, Method, Normalization, Run, Weighted, fuse};
+use rag_fusion::{Fused, FusedHit, Method, Normalization, Run, Weighted, fuse};
 
 use super::Inner;
 use super::api::{Answer, Explanation, Hit, LtrExplanation, Mode, Passage, RunExplanation, SearchRequest};
@@ -12,7 +12,7 @@ use super::rank::{Order, Place};
 use super::snapshot::{Snapshot, Visible};
 use super::stages::Stages;
 use crate::ann::VectorQuery;
-use crate::config::FusionMethod;
+use crate::config::FusionConfig;
 use crate::embed::{TextKind, check_embeddings, normalize};
 use crate::error::{Error, Result};
 use crate::lexical::TextQuery;
@@ -46,7 +46,7 @@ pub(super) struct Found<'a> {
     pub(super) vector: Option<Cow<'a, [f32]>>,
     pub(super) runs: Vec<(&'static str, Retrieved)>,
     fusion: Fusion,
-    pub(super) pool: Vec<FusedHit>,
+    pub(super) pool: Fused,
     plan: Option<&'static str>,
     degraded: Vec<String>,
 }
@@ -54,8 +54,9 @@ pub(super) struct Found<'a> {
 impl Found<'_> {
     /// The best candidates, and all that tie with the last of them: the order of indexing cuts no tie.
     pub(super) fn best(&self, count: usize) -> &[FusedHit] {
-        let last = self.pool.get(count - 1).map_or(f32::NEG_INFINITY, |hit| hit.score);
-        &self.pool[..self.pool.partition_point(|hit| hit.score >= last)]
+        let hits = self.pool.hits();
+        let last = hits.get(count - 1).map_or(f64::NEG_INFINITY, |hit| hit.score);
+        &hits[..hits.partition_point(|hit| hit.score >= last)]
     }
 }
 
@@ -90,8 +91,7 @@ impl Inner {
         let order = self.rank(&stages, &snapshot, scope, request, depth, &found)?;
         let mut degraded: Vec<String> = found.degraded.iter().cloned().chain(order.skipped.clone()).collect();
         let listed = depth.listed.max(request.k);
-        let mut list =
-            stages.run(Stage::Hydrate, || self.settle(&snapshot, scope, request, &found, &order, listed))?;
+        let mut list = stages.run(Stage::Hydrate, || self.settle(&snapshot, scope, request, &found, &order, listed))?;
         self.rerank(&stages, request, &mut list, &mut degraded)?;
         self.diversify(&stages, &snapshot, request, &mut list, &mut degraded)?;
         list.truncate(request.k);
@@ -178,13 +178,13 @@ impl Inner {
     }
 
     /// One run keeps its own scores; two are combined with the dense weight of the configuration or the model.
-    fn fuse(&self, mode: Mode, runs: &[(&'static str, Retrieved)]) -> Result<(Fusion, Vec<FusedHit>)> {
+    fn fuse(&self, mode: Mode, runs: &[(&'static str, Retrieved)]) -> Result<(Fusion, Fused)> {
         let dense_weight = self.config.fusion.dense_weight.unwrap_or_else(|| self.embedder.dense_weight());
-        let (method, name) = match (mode, self.config.fusion.method) {
-            (Mode::Hybrid, FusionMethod::Convex) => (Method::default(), "convex(min_max)".to_owned()),
-            (Mode::Hybrid, FusionMethod::Rrf) => (Method::rrf(), format!("rrf({})", rag_fusion::RRF_K)),
-            (Mode::Dense, _) => (Method::Convex(Normalization::None), DENSE.to_owned()),
-            (Mode::Lexical, _) => (Method::Convex(Normalization::None), LEXICAL.to_owned()),
+        let alone = (Method::Sum, Normalization::None);
+        let ((method, normalization), name) = match mode {
+            Mode::Hybrid => (&self.formula, described(&self.config.fusion, &self.formula.0)),
+            Mode::Dense => (&alone, DENSE.to_owned()),
+            Mode::Lexical => (&alone, LEXICAL.to_owned()),
         };
         let weight = |run: &str| match (mode, runs.len()) {
             (Mode::Hybrid, 2..) if run == DENSE => dense_weight,
@@ -192,9 +192,9 @@ impl Inner {
             _ => 1.0,
         };
         let weighted: Vec<Weighted<'_>> =
-            runs.iter().map(|(name, retrieved)| Weighted::new(&retrieved.run, weight(name))).collect();
-        let pool = fuse(&weighted, method, usize::MAX).map_err(fusion_error)?;
-        Ok((Fusion { name, weights: weighted.iter().map(|run| run.weight).collect() }, pool))
+            runs.iter().map(|(name, retrieved)| Weighted::new(&retrieved.run, f64::from(weight(name)))).collect();
+        let pool = fuse(&weighted, method, normalization, usize::MAX).map_err(fusion_error)?;
+        Ok((Fusion { name }, pool))
     }
 }
 
@@ -214,7 +214,19 @@ fn visible(snapshot: &Snapshot, scope: &Scope, request: &SearchRequest) -> Resul
 /// How the pool was made, for explanations.
 struct Fusion {
     name: String,
-    weights: Vec<f32>,
+}
+
+/// The formula with what it depends on: `convex(min_max)`, `rrf(60)`, `isr`.
+fn described(config: &FusionConfig, method: &Method) -> String {
+    let name = &config.method;
+    match method {
+        Method::Rrf { k: parameter } | Method::LognIsr { sigma: parameter } | Method::Rbc { phi: parameter } => {
+            format!("{name}({parameter})")
+        }
+        Method::Gmnz { gamma } => format!("{name}({gamma}, {})", config.normalization),
+        method if method.reads_scores() => format!("{name}({})", config.normalization),
+        _ => name.clone(),
+    }
 }
 
 fn lexical(snapshot: &Snapshot, visible: &Visible, depth: usize, request: &SearchRequest) -> Result<Option<Retrieved>> {
@@ -245,7 +257,7 @@ fn collapse(
             documents.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
             documents.truncate(depth);
             let chunks = documents.iter().map(|&(chunk, _)| (chunk.doc(), chunk)).collect();
-            let run = Run::new(name, documents.iter().map(|&(chunk, score)| (chunk.doc(), score)));
+            let run = Run::new(name, documents.iter().map(|&(chunk, score)| (chunk.doc(), f64::from(score))));
             return Ok(Retrieved { run: run.map_err(fusion_error)?, chunks });
         }
         k *= 4;
@@ -268,9 +280,9 @@ pub(super) fn is_permitted(
 impl Found<'_> {
     /// The passage of a document that the run which adds most to its score found.
     pub(super) fn passage(&self, fused: &FusedHit, record: &Record) -> Passage {
-        let mut parts: Vec<usize> = (0..self.runs.len()).collect();
-        parts.sort_by(|&a, &b| fused.contributions[b].value.total_cmp(&fused.contributions[a].value));
-        let chunk = parts.iter().find_map(|&part| self.runs[part].1.chunks.get(&fused.id)).copied();
+        let mut parts: Vec<_> = self.pool.contributions(fused).zip(&self.runs).collect();
+        parts.sort_by(|(one, _), (other, _)| other.value.total_cmp(&one.value));
+        let chunk = parts.iter().find_map(|(_, (_, run))| run.chunks.get(&fused.id)).copied();
         let ordinal = chunk.map_or(0, |chunk| chunk.ordinal() as usize);
         let (start, end) = record.chunks.get(ordinal).map_or((0, 0), |&(start, end)| (start as usize, end as usize));
         Passage { ordinal, start, end, text: record.chunk(ordinal).unwrap_or_default().to_owned() }
@@ -309,14 +321,14 @@ impl Inner {
 /// How a place came about; `learned`: what the model said of it.
 fn explanation(found: &Found<'_>, listed: &Listed<'_>, learned: Option<LtrExplanation>) -> Explanation {
     let place = listed.place;
-    let parts = place.fused.contributions.iter().zip(&found.fusion.weights).zip(&found.runs);
-    let runs = parts.map(|((part, &weight), (run, _))| RunExplanation {
+    let parts = found.pool.contributions(place.fused).zip(&found.runs);
+    let runs = parts.map(|(part, (run, _))| RunExplanation {
         run,
         rank: part.rank,
-        score: part.rank.map(|_| part.score),
-        normalized: part.rank.map(|_| part.normalized),
-        weight,
-        contribution: part.value,
+        score: part.rank.map(|_| part.score as f32),
+        normalized: part.rank.map(|_| part.normalized as f32),
+        weight: part.weight as f32,
+        contribution: part.value as f32,
     });
     Explanation {
         score: place.score,

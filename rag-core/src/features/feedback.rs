@@ -32,7 +32,7 @@ struct Feedback {
 impl Feedback {
     fn new(pool: &[FusedHit]) -> Feedback {
         let least = pool.last().map_or(0.0, |hit| hit.score);
-        let weights = pool.iter().take(DOCUMENTS).map(|hit| f64::from(hit.score - least));
+        let weights = pool.iter().take(DOCUMENTS).map(|hit| hit.score - least);
         let weights: Vec<f64> = weights.collect();
         // Candidates that are all alike count the same.
         let is_flat = weights.iter().all(|&weight| weight <= 0.0);

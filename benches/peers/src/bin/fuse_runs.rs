@@ -51,7 +51,8 @@ fn timed<Id: Clone + Eq + Hash + Ord>(
     let mut sum = 0.0;
     let begin = Instant::now();
     for runs in queries {
-        let weighted: Vec<Weighted<'_, Id>> = runs.iter().zip([0.2, 0.5, 0.3]).map(|(run, weight)| Weighted::new(run, weight)).collect();
+        let weighted: Vec<Weighted<'_, Id>> =
+            runs.iter().zip([0.2, 0.5, 0.3]).map(|(run, weight)| Weighted::new(run, weight)).collect();
         let fused = black_box(fuse(&weighted, method, normalization, usize::MAX)?);
         sum += fused.hits().iter().map(|hit| hit.score).sum::<f64>();
     }
