@@ -1,5 +1,6 @@
 //! Settings of an engine. Reading them from files and the environment is the business of whoever embeds the engine.
 
+use rag_fusion::{Method, Normalization, Parameters};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
@@ -21,6 +22,10 @@ pub struct EngineConfig {
     pub features: FeaturesConfig,
     /// Learning to rank.
     pub ltr: LtrConfig,
+    /// A second look at the best candidates.
+    pub rerank: RerankConfig,
+    /// Variety beside relevance.
+    pub diversity: DiversityConfig,
     /// The work around them.
     pub runtime: RuntimeConfig,
 }
@@ -94,8 +99,20 @@ fn hnsw_ef_search() -> usize {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct FusionConfig {
-    /// The formula. Default `convex`.
-    pub method: FusionMethod,
+    /// The formula, by its name: `convex` (the weighted sum of scores, the default), `rrf`, or another of
+    /// [`Method::NAMES`](rag_fusion::Method::NAMES).
+    pub method: String,
+    /// How each run is scaled first, where the formula looks at scores: `min_max` (the default) or another of
+    /// [`Normalization::NAMES`](rag_fusion::Normalization::NAMES).
+    pub normalization: String,
+    /// Constant of `rrf`. Default 60.
+    pub k: Option<f64>,
+    /// Of `logn_isr`. Default 0.01.
+    pub sigma: Option<f64>,
+    /// Of `gmnz`.
+    pub gamma: Option<f64>,
+    /// Of `rbc`.
+    pub phi: Option<f64>,
     /// Weight of the dense run, in `[0, 1]`; the lexical run has the rest. Default: what the embedding model states.
     pub dense_weight: Option<f32>,
     /// Documents that each retriever contributes. Default 100.
@@ -104,19 +121,37 @@ pub struct FusionConfig {
 
 impl Default for FusionConfig {
     fn default() -> Self {
-        FusionConfig { method: FusionMethod::Convex, dense_weight: None, depth: 100 }
+        FusionConfig {
+            method: "convex".to_owned(),
+            normalization: "min_max".to_owned(),
+            k: None,
+            sigma: None,
+            gamma: None,
+            phi: None,
+            dense_weight: None,
+            depth: 100,
+        }
     }
 }
 
-/// Formulas of fusion; see `rag_fusion`.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum FusionMethod {
-    /// Weighted sum of scores, each run min-max scaled.
-    #[default]
-    Convex,
-    /// Reciprocal rank fusion, k = 60.
-    Rrf,
+impl FusionConfig {
+    /// The formula and the scale.
+    ///
+    /// # Errors
+    /// `InvalidArgument`, naming the field.
+    pub fn formula(&self) -> Result<(Method, Normalization)> {
+        let FusionConfig { k, sigma, gamma, phi, .. } = *self;
+        let method = Method::from_name(&self.method, Parameters { k, sigma, gamma, phi });
+        let method = method.map_err(|error| Error::invalid(format!("`fusion`: {error}")).with_source(error))?;
+        match Normalization::from_name(&self.normalization) {
+            Some(normalization) => Ok((method, normalization)),
+            None => {
+                let known = Normalization::NAMES.join(", ");
+                let given = &self.normalization;
+                Err(Error::invalid(format!("`fusion.normalization` is {given:?}; give one of {known}")))
+            }
+        }
+    }
 }
 
 /// Learning to rank. Without a model the fused order stands.
@@ -134,6 +169,43 @@ pub struct LtrConfig {
 impl Default for LtrConfig {
     fn default() -> Self {
         LtrConfig { model: None, weight: 1.0, depth: 100 }
+    }
+}
+
+/// Reranking, where the engine was given a reranker.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RerankConfig {
+    /// Best candidates that it sees. Default 20.
+    pub depth: usize,
+    /// Most milliseconds that it may take of each search, beside the search's own deadline; 0: as many as it needs. Default 0.
+    pub budget_ms: u64,
+}
+
+impl Default for RerankConfig {
+    fn default() -> Self {
+        RerankConfig { depth: 20, budget_ms: 0 }
+    }
+}
+
+impl RerankConfig {
+    /// The time that it may take.
+    pub(crate) fn budget(&self) -> Option<std::time::Duration> {
+        (self.budget_ms > 0).then(|| std::time::Duration::from_millis(self.budget_ms))
+    }
+}
+
+/// Searches that ask for variety.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct DiversityConfig {
+    /// Best candidates to choose from, or as many as a search asks for where that is more. Default 50.
+    pub depth: usize,
+}
+
+impl Default for DiversityConfig {
+    fn default() -> Self {
+        DiversityConfig { depth: 50 }
     }
 }
 
@@ -183,6 +255,7 @@ impl EngineConfig {
                 return fail("vectors.ef_search", &ef_search, "give 1 to 10000");
             }
         }
+        self.fusion.formula()?;
         if let Some(weight) = self.fusion.dense_weight.filter(|weight| !(0.0..=1.0).contains(weight)) {
             return fail("fusion.dense_weight", &weight, "give 0 to 1");
         }
@@ -195,6 +268,12 @@ impl EngineConfig {
         }
         if !(1..=10_000).contains(&self.ltr.depth) {
             return fail("ltr.depth", &self.ltr.depth, "give 1 to 10000");
+        }
+        if !(1..=1000).contains(&self.rerank.depth) {
+            return fail("rerank.depth", &self.rerank.depth, "give 1 to 1000");
+        }
+        if !(1..=1000).contains(&self.diversity.depth) {
+            return fail("diversity.depth", &self.diversity.depth, "give 1 to 1000");
         }
         if self.runtime.threads > 1024 {
             return fail("runtime.threads", &self.runtime.threads, "give 0 (all) to 1024");
@@ -228,6 +307,11 @@ mod tests {
         };
         assert!(set(|c| c.chunking.overlap_tokens = 256).contains("chunking.overlap_tokens"));
         assert!(set(|c| c.fusion.dense_weight = Some(f32::NAN)).contains("fusion.dense_weight"));
+        assert!(set(|c| c.fusion.method = "mean".to_owned()).contains("`method` is \"mean\""));
+        assert!(set(|c| c.fusion.normalization = "mean".to_owned()).contains("`fusion.normalization` is \"mean\""));
+        assert!(set(|c| c.fusion.phi = Some(0.5)).contains("`phi` is no parameter of convex"));
+        assert!(set(|c| c.rerank.depth = 0).contains("rerank.depth"));
+        assert!(set(|c| c.diversity.depth = 0).contains("diversity.depth"));
         assert!(
             set(|c| c.vectors = VectorConfig::Hnsw { m: 300, ef_construction: 400, ef_search: 10 })
                 .contains("vectors.m")

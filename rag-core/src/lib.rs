@@ -19,6 +19,8 @@ pub(crate) mod lexical;
 pub(crate) mod pool;
 pub mod rankers;
 #[cfg(feature = "engine")]
+pub mod rerank;
+#[cfg(feature = "engine")]
 pub(crate) mod store;
 pub mod telemetry;
 #[cfg(feature = "testing")]

@@ -23,6 +23,10 @@ pub enum Stage {
     Features,
     /// Rows of features to the model's order.
     Ltr,
+    /// The best candidates once more, by a reranker.
+    Rerank,
+    /// Variety beside relevance.
+    Diversify,
     /// Document numbers to documents.
     Hydrate,
     /// Documents to chunks.
@@ -44,6 +48,8 @@ impl Stage {
             Stage::Fuse => "fuse",
             Stage::Features => "features",
             Stage::Ltr => "ltr",
+            Stage::Rerank => "rerank",
+            Stage::Diversify => "diversify",
             Stage::Hydrate => "hydrate",
             Stage::Chunk => "chunk",
             Stage::Store => "store",

@@ -389,6 +389,14 @@ impl Cancel {
         Cancel { flag: self.flag.clone(), deadline: self.deadline.map(hurried) }
     }
 
+    /// The same way to stop, with no more time than this from now.
+    #[cfg(feature = "engine")]
+    pub(crate) fn at_most(&self, budget: Option<Duration>) -> Self {
+        let until = budget.and_then(|budget| Instant::now().checked_add(budget));
+        let deadline = self.deadline.into_iter().chain(until).min();
+        Cancel { flag: self.flag.clone(), deadline }
+    }
+
     /// Stops the call at its next check, from any thread.
     pub fn cancel(&self) {
         self.flag.store(true, Ordering::Relaxed);

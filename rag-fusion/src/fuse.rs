@@ -1,43 +1,18 @@
 //! Several runs to one ranking.
 
-use std::cmp::Ordering;
 use std::collections::HashMap;
 use std::hash::Hash;
 
 use crate::error::{Error, Result};
-use crate::normalize::{Normalization, normalize};
+use crate::learned::{LEAST_ODDS, segment_end};
+use crate::method::Method;
+use crate::normalize::{Normalization, Scaled, scale};
+use crate::rank::ranked;
 use crate::run::Run;
+use crate::votes::majorities;
 
-/// The constant of reciprocal rank fusion that its authors chose.
-pub const RRF_K: f32 = 60.0;
-
-/// The formula. `w` is the weight of a run, as given: weights are not scaled to sum to 1.
-#[non_exhaustive]
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Method {
-    /// `Σ w / (k + rank)`, rank 1-based (Cormack, Clarke & Buettcher 2009). A run that lacks a document adds nothing.
-    Rrf {
-        /// Larger values flatten the difference between the ranks; the paper has 60.
-        k: f32,
-    },
-    /// `Σ w · normalised score` (Bruch, Gai & Ingber 2023 study it). A run that lacks a document adds nothing, as if its
-    /// normalised score were 0.
-    Convex(Normalization),
-}
-
-impl Default for Method {
-    /// Min-max scaled convex combination.
-    fn default() -> Self {
-        Method::Convex(Normalization::MinMax)
-    }
-}
-
-impl Method {
-    /// Reciprocal rank fusion with the constant of its paper.
-    pub fn rrf() -> Self {
-        Method::Rrf { k: RRF_K }
-    }
-}
+/// What is known of ids. Seeded anew in each process, so that ids chosen to collide in one do not in another.
+pub(crate) type Seen<'a, Id, T> = HashMap<&'a Id, T, foldhash::fast::RandomState>;
 
 /// A run and how much it counts.
 #[derive(Debug)]
@@ -45,12 +20,12 @@ pub struct Weighted<'a, Id = u64> {
     /// The run.
     pub run: &'a Run<Id>,
     /// Finite, at least 0.
-    pub weight: f32,
+    pub weight: f64,
 }
 
 impl<'a, Id> Weighted<'a, Id> {
     /// `run`, counted `weight` times.
-    pub fn new(run: &'a Run<Id>, weight: f32) -> Self {
+    pub fn new(run: &'a Run<Id>, weight: f64) -> Self {
         Weighted { run, weight }
     }
 }
@@ -58,99 +33,277 @@ impl<'a, Id> Weighted<'a, Id> {
 /// What one run adds to a fused score.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct Contribution {
-    /// 1-based rank of the document in the run; `None`: it is not there, and every other field but `weight`
-    /// is 0.
+    /// 1-based rank of the document in the run; `None`: it is not there, and `score` is 0.
     pub rank: Option<usize>,
     /// Its score there.
-    pub score: f32,
-    /// The score on the common scale: normalised, or `1 / (k + rank)`.
-    pub normalized: f32,
+    pub score: f64,
+    /// What the method takes of it before the weight: the normalised score, `1 / (k + rank)`, points; for a document that is
+    /// not there what the method gives to such, mostly 0.
+    pub normalized: f64,
     /// The weight of the run, also where the document is absent.
-    pub weight: f32,
-    /// `weight · normalized`.
-    pub value: f32,
+    pub weight: f64,
+    /// `weight · normalized`. Those of all runs add up to the score, where the formula of the [`Method`] is such a sum; where
+    /// it goes on (by the number of runs, the median, majorities), this is what it goes on with.
+    pub value: f64,
 }
 
 /// A document of the fused ranking.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Copy, PartialEq)]
 pub struct FusedHit<Id = u64> {
     /// The document.
     pub id: Id,
-    /// The sum of the contributions. It is added up in 64 bits, so that it does not depend on the order of the runs (as long
-    /// as their weights are within a factor of a million), and kept within the finite numbers of 32 bits.
-    pub score: f32,
-    /// One for each run, in run order.
-    pub contributions: Vec<Contribution>,
+    /// Its score; finite.
+    pub score: f64,
+    /// Number among the documents of all runs, in the order in which they first appear.
+    pub(crate) document: u32,
 }
 
-impl<Id> FusedHit<Id> {
+/// A fused ranking, and how it came about.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Fused<Id = u64> {
+    hits: Vec<FusedHit<Id>>,
+    /// For each document its 1-based rank in each run; 0: it is not there.
+    ranks: Vec<u32>,
+    sides: Vec<Side>,
+}
+
+/// What a run gives its documents.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Side {
+    pub(crate) weight: f64,
+    /// As the run has them.
+    scores: Vec<f64>,
+    /// What each rank brings.
+    pub(crate) values: Vec<f64>,
+    /// What a document brings that the run lacks; `None`: it is not there.
+    pub(crate) absent: Option<f64>,
+}
+
+impl<Id> Fused<Id> {
+    /// Best first.
+    pub fn hits(&self) -> &[FusedHit<Id>] {
+        &self.hits
+    }
+
+    /// The ranking alone.
+    pub fn into_hits(self) -> Vec<FusedHit<Id>> {
+        self.hits
+    }
+
+    /// What each run adds to a hit of this ranking, in run order.
+    pub fn contributions(&self, hit: &FusedHit<Id>) -> impl ExactSizeIterator<Item = Contribution> {
+        self.sides.iter().zip(self.ranks_of(hit.document)).map(|(side, &rank)| {
+            let at = (rank as usize).checked_sub(1);
+            let normalized = at.map_or(side.absent.unwrap_or(0.0), |at| side.values[at]);
+            Contribution {
+                rank: at.map(|at| at + 1),
+                score: at.map_or(0.0, |at| side.scores[at]),
+                normalized,
+                weight: side.weight,
+                value: finite(side.weight * normalized),
+            }
+        })
+    }
+
     /// Position of the first run that counts and has the document.
-    pub fn first_run(&self) -> usize {
-        let has_it = |part: &Contribution| part.rank.is_some() && part.weight > 0.0;
-        self.contributions.iter().position(has_it).unwrap_or(self.contributions.len())
+    pub fn first_run(&self, hit: &FusedHit<Id>) -> usize {
+        first_run(&self.sides, self.ranks_of(hit.document))
+    }
+
+    fn ranks_of(&self, document: u32) -> &[u32] {
+        let runs = self.sides.len();
+        &self.ranks[document as usize * runs..][..runs]
     }
 }
 
 /// Fuses runs and keeps the best `depth` documents.
 ///
 /// Equal scores rank by the first run that has the document, in the order given, then by ascending id. So the scores of a
-/// fusion do not depend on the order of the runs, but the ranks of equal ones do: put the run you trust most first.
-/// No score of the answer is infinite or NaN. A run of weight 0 is explained, but brings no document of its own.
+/// fusion do not depend on the order of the runs, but the ranks of equal ones do: put the run you trust most first. Sums are
+/// carried with twice the digits of an `f64`, so that what is equal by the formula is equal. No score of the answer is
+/// infinite or NaN. A run of weight 0 is explained, but brings no document of its own, and does not count as having one.
+///
+/// ```
+/// use rag_fusion::{Method, Normalization, Run, Weighted, fuse};
+/// let dense = Run::new("dense", [("a", 0.9), ("b", 0.7)])?;
+/// let lexical = Run::new("lexical", [("b", 12.0), ("c", 4.0)])?;
+/// let runs = [Weighted::new(&dense, 1.0), Weighted::new(&lexical, 1.0)];
+/// let fused = fuse(&runs, &Method::Mnz, &Normalization::Rank, 10)?;
+/// assert_eq!((fused.hits()[0].id, fused.hits()[0].score), ("b", 2.0 * (0.5 + 1.0)));
+/// # Ok::<(), rag_fusion::Error>(())
+/// ```
 ///
 /// # Errors
-/// [`Error::Weight`], [`Error::NoWeight`], [`Error::RrfK`].
+/// [`Error::Weight`], [`Error::NoWeight`], [`Error::Parameter`], [`Error::Runs`].
 pub fn fuse<Id: Clone + Eq + Hash + Ord>(
     runs: &[Weighted<'_, Id>],
-    method: Method,
+    method: &Method,
+    normalization: &Normalization,
     depth: usize,
-) -> Result<Vec<FusedHit<Id>>> {
-    check(runs, method)?;
-    let absent: Vec<Contribution> = runs
-        .iter()
-        .map(|run| Contribution { rank: None, score: 0.0, normalized: 0.0, weight: run.weight, value: 0.0 })
+) -> Result<Fused<Id>> {
+    check(runs, method, normalization)?;
+    let (ids, ranks) = documents(runs);
+    let sides: Vec<Side> = (0..)
+        .zip(runs)
+        .map(|(position, Weighted { run, weight })| {
+            let scaled = scaled(run, method, normalization, (position, ids.len()));
+            let scores = run.hits().iter().map(|hit| hit.score).collect();
+            Side { weight: *weight, scores, values: scaled.scores, absent: scaled.absent }
+        })
         .collect();
-    let counted = runs.iter().filter(|run| run.weight > 0.0).flat_map(|run| run.run.hits());
-    let mut pool: HashMap<&Id, Vec<Contribution>> = counted.map(|hit| (&hit.id, absent.clone())).collect();
-    for (order, Weighted { run, weight }) in runs.iter().enumerate() {
-        let normalized = match method {
-            Method::Rrf { k } => (1..=run.len()).map(|rank| 1.0 / (k + rank as f32)).collect(),
-            Method::Convex(normalization) => normalize(run, normalization),
-        };
-        for (position, (hit, normalized)) in run.hits().iter().zip(normalized).enumerate() {
-            if let Some(part) = pool.get_mut(&hit.id).and_then(|parts| parts.get_mut(order)) {
-                part.rank = Some(position + 1);
-                part.score = hit.score;
-                part.normalized = normalized;
-                part.value = finite(f64::from(*weight) * f64::from(normalized));
+    let scores = match method {
+        Method::Condorcet => majorities(&sides, &ranks, ids.len()),
+        _ => ranks.chunks_exact(runs.len().max(1)).map(|ranks| combined(method, &sides, ranks)).collect(),
+    };
+    let is_before = |one: u32, other: u32| {
+        let first = |document: u32| first_run(&sides, &ranks[document as usize * runs.len()..][..runs.len()]);
+        let by_run = first(one).cmp(&first(other));
+        by_run.then_with(|| ids[one as usize].cmp(ids[other as usize]))
+    };
+    let mut order = ranked(&scores, is_before);
+    order.truncate(depth);
+    let hit = |document: u32| {
+        let position = document as usize;
+        FusedHit { id: ids[position].clone(), score: scores[position], document }
+    };
+    Ok(Fused { hits: order.into_iter().map(hit).collect(), ranks, sides })
+}
+
+/// The documents of the runs that count, in the order in which they first appear, and for each its rank in each run.
+fn documents<'a, Id: Eq + Hash>(runs: &[Weighted<'a, Id>]) -> (Vec<&'a Id>, Vec<u32>) {
+    let most = runs.iter().map(|run| run.run.len()).sum();
+    let mut seen: Seen<'a, Id, u32> = Seen::with_capacity_and_hasher(most, foldhash::fast::RandomState::default());
+    let (mut ids, mut ranks) = (Vec::with_capacity(most), Vec::with_capacity(most * runs.len()));
+    for (position, Weighted { run, .. }) in runs.iter().enumerate().filter(|(_, run)| run.weight > 0.0) {
+        for (rank, hit) in (1..).zip(run.hits()) {
+            let document = *seen.entry(&hit.id).or_insert_with(|| {
+                ids.push(&hit.id);
+                ranks.resize(ids.len() * runs.len(), 0);
+                ids.len() as u32 - 1
+            });
+            ranks[document as usize * runs.len() + position] = rank;
+        }
+    }
+    for (position, Weighted { run, .. }) in runs.iter().enumerate().filter(|(_, run)| run.weight == 0.0) {
+        for (rank, hit) in (1..).zip(run.hits()) {
+            if let Some(&document) = seen.get(&hit.id) {
+                ranks[document as usize * runs.len() + position] = rank;
             }
         }
     }
-    let mut fused: Vec<FusedHit<Id>> = pool
-        .into_iter()
-        .map(|(id, contributions)| {
-            let score = finite(contributions.iter().map(|part| f64::from(part.value)).sum());
-            FusedHit { id: id.clone(), score, contributions }
-        })
-        .collect();
-    fused.sort_by(|a, b| {
-        let by_score = b.score.partial_cmp(&a.score).unwrap_or(Ordering::Equal);
-        by_score.then_with(|| a.first_run().cmp(&b.first_run())).then_with(|| a.id.cmp(&b.id))
-    });
-    fused.truncate(depth);
-    Ok(fused)
+    (ids, ranks)
 }
 
-/// To 32 bits; what is too large becomes the largest finite number, so that no sum of two can be NaN.
-fn finite(value: f64) -> f32 {
-    value.clamp(f64::from(f32::MIN), f64::from(f32::MAX)) as f32
-}
-
-fn check<Id>(runs: &[Weighted<'_, Id>], method: Method) -> Result<()> {
-    if let Method::Rrf { k } = method
-        && !(k.is_finite() && k >= 0.0)
-    {
-        return Err(Error::RrfK(k));
+/// What each rank of a run brings by the method.
+fn scaled<Id>(run: &Run<Id>, method: &Method, normalization: &Normalization, place: (usize, usize)) -> Scaled {
+    let (position, all) = place;
+    let n = run.len();
+    let by_rank = |value: &dyn Fn(usize) -> f64| Scaled { scores: (0..n).map(value).collect(), absent: None };
+    match method {
+        Method::Rrf { k } => by_rank(&|at| 1.0 / (k + (at + 1) as f64)),
+        Method::Isr | Method::LogIsr | Method::LognIsr { .. } => by_rank(&|at| 1.0 / ((at + 1) as f64).powi(2)),
+        Method::Borda => {
+            let absent = Some((all as f64 - n as f64 + 1.0) / 2.0);
+            Scaled { absent, ..by_rank(&|at| all as f64 - at as f64) }
+        }
+        Method::Condorcet => by_rank(&|at| all as f64 - at as f64),
+        Method::Rbc { phi } => by_rank(&|at| (1.0 - phi) * phi.powi(at as i32)),
+        Method::BayesFuse { log_odds } => {
+            let least = LEAST_ODDS.ln();
+            let odds = &log_odds[position];
+            Scaled { absent: Some(least), ..by_rank(&|at| odds.get(at).copied().unwrap_or(least)) }
+        }
+        Method::MapFuse { map_scores } => by_rank(&|at| map_scores[position] / (at + 1) as f64),
+        Method::PosFuse { probs } => by_rank(&|at| probs[position].get(at).copied().unwrap_or(0.0)),
+        Method::ProbFuse { probs } => {
+            let probs = &probs[position];
+            let size = n.div_ceil(probs.len().max(1)).max(1);
+            by_rank(&|at| probs.get(at / size).map_or(0.0, |prob| prob / (at / size + 1) as f64))
+        }
+        Method::SegFuse { probs } => {
+            let mut scaled = scale(run, normalization, place);
+            let probs = &probs[position];
+            let mut segment = 0;
+            for (at, score) in scaled.scores.iter_mut().enumerate() {
+                segment += u32::from(at >= segment_end(segment + 1));
+                *score = probs.get(segment as usize).copied().unwrap_or(0.0) * (*score + 1.0);
+            }
+            scaled
+        }
+        Method::SlideFuse { probs, width } => {
+            let probs = &probs[position];
+            by_rank(&|at| {
+                let (from, to) = (at.saturating_sub(*width), at.saturating_add(*width).min(n - 1));
+                let known = probs.get(from..(to + 1).min(probs.len()).max(from)).unwrap_or_default();
+                known.iter().sum::<f64>() / (to - from + 1) as f64
+            })
+        }
+        _ => scale(run, normalization, place),
     }
+}
+
+/// The score of a document by its ranks.
+#[inline]
+fn combined(method: &Method, sides: &[Side], ranks: &[u32]) -> f64 {
+    let (mut sum, mut rest) = (0.0, 0.0);
+    let (mut weight, mut runs) = (0.0, 0u32);
+    let (mut least, mut greatest) = (f64::INFINITY, f64::NEG_INFINITY);
+    for (side, &rank) in sides.iter().zip(ranks).filter(|(side, _)| side.weight > 0.0) {
+        let value = match (rank as usize).checked_sub(1) {
+            Some(at) => side.values[at],
+            None => match side.absent {
+                Some(absent) => absent,
+                None => continue,
+            },
+        };
+        let value = if matches!(method, Method::Wmnz) { value } else { finite(side.weight * value) };
+        (weight, runs) = (weight + side.weight, runs + 1);
+        (least, greatest) = (least.min(value), greatest.max(value));
+        // What rounding takes off a sum, kept beside it (Knuth's two-sum).
+        let next = sum + value;
+        let back = next - sum;
+        rest += (sum - (next - back)) + (value - back);
+        sum = next;
+    }
+    let sum = if rest.is_finite() { sum + rest } else { sum }; // beyond the numbers that there are
+    let count = f64::from(runs);
+    finite(match method {
+        Method::Isr | Method::Mnz => sum * count,
+        Method::LogIsr => sum * count.ln(),
+        Method::LognIsr { sigma } => sum * (count + sigma).ln(),
+        Method::Anz => sum / count,
+        Method::Gmnz { gamma } => sum * count.powf(*gamma),
+        Method::Wmnz => sum * weight,
+        Method::Mixed => sum * count.sqrt(),
+        Method::Max => greatest,
+        Method::Min => least,
+        Method::Med => median(sides, ranks),
+        _ => sum,
+    })
+}
+
+fn median(sides: &[Side], ranks: &[u32]) -> f64 {
+    let of = |(side, &rank): (&Side, &u32)| {
+        let value = if rank > 0 { Some(side.values[rank as usize - 1]) } else { side.absent };
+        value.filter(|_| side.weight > 0.0).map(|value| side.weight * value)
+    };
+    let mut values: Vec<f64> = sides.iter().zip(ranks).filter_map(of).collect();
+    values.sort_unstable_by(f64::total_cmp);
+    let middle = values.len() / 2;
+    if values.len() % 2 == 1 { values[middle] } else { values[middle - 1] / 2.0 + values[middle] / 2.0 }
+}
+
+fn first_run(sides: &[Side], ranks: &[u32]) -> usize {
+    sides.iter().zip(ranks).position(|(side, &rank)| rank > 0 && side.weight > 0.0).unwrap_or(sides.len())
+}
+
+/// What is too large becomes the largest finite number, so that no sum of two can be NaN.
+pub(crate) fn finite(value: f64) -> f64 {
+    if value.is_nan() { 0.0 } else { value.clamp(f64::MIN, f64::MAX) }
+}
+
+fn check<Id>(runs: &[Weighted<'_, Id>], method: &Method, normalization: &Normalization) -> Result<()> {
+    method.check()?;
     for Weighted { run, weight } in runs {
         if !weight.is_finite() || *weight < 0.0 {
             return Err(Error::Weight { run: run.name().to_owned(), weight: *weight });
@@ -159,5 +312,12 @@ fn check<Id>(runs: &[Weighted<'_, Id>], method: Method) -> Result<()> {
     if !runs.is_empty() && runs.iter().all(|run| run.weight == 0.0) {
         return Err(Error::NoWeight);
     }
-    Ok(())
+    let learnt = |what, learnt: usize| match learnt == runs.len() {
+        true => Ok(()),
+        false => Err(Error::Runs { what, learnt, given: runs.len() }),
+    };
+    if let Normalization::Calibrated(calibrations) = normalization {
+        learnt("the normalisation", calibrations.len())?;
+    }
+    method.learnt().map_or(Ok(()), |all| learnt(method.name(), all.len()))
 }

@@ -4,20 +4,32 @@
 //! equal input gives equal output. This crate never sees what a score means or what an id stands for.
 //!
 //! ```
-//! use rag_fusion::{Method, Run, Weighted, fuse};
+//! use rag_fusion::{Method, Normalization, Run, Weighted, fuse};
 //! let dense = Run::new("dense", [(1u64, 0.9), (2, 0.7)])?;
 //! let lexical = Run::new("lexical", [(2u64, 12.0), (3, 4.0)])?;
-//! let fused = fuse(&[Weighted::new(&dense, 0.5), Weighted::new(&lexical, 0.5)], Method::default(), 10)?;
-//! assert_eq!(fused[0].id, 1);
+//! let runs = [Weighted::new(&dense, 0.5), Weighted::new(&lexical, 0.5)];
+//! let fused = fuse(&runs, &Method::Sum, &Normalization::MinMax, 10)?;
+//! assert_eq!(fused.hits()[0].id, 1);
 //! # Ok::<(), rag_fusion::Error>(())
 //! ```
 
+mod calibrate;
+pub mod diversify;
 mod error;
 mod fuse;
+pub mod interleave;
+pub mod learned;
+mod method;
 mod normalize;
+mod random;
+mod rank;
 mod run;
+pub mod tune;
+mod votes;
 
+pub use calibrate::Calibration;
 pub use error::{Error, Result};
-pub use fuse::{Contribution, FusedHit, Method, RRF_K, Weighted, fuse};
+pub use fuse::{Contribution, Fused, FusedHit, Weighted, fuse};
+pub use method::{Method, Parameters, RRF_K};
 pub use normalize::{Normalization, normalize};
 pub use run::{Run, RunHit};

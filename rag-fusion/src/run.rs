@@ -1,47 +1,65 @@
 //! A run: the ranked answer of one retriever.
 
 use std::cmp::Ordering;
-use std::collections::HashSet;
 use std::hash::Hash;
 
 use crate::error::{Error, Result};
+use crate::fuse::Seen;
 
 /// One hit of a run.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub struct RunHit<Id = u64> {
     /// The document.
     pub id: Id,
-    /// Higher is better; finite.
-    pub score: f32,
+    /// Higher is better. `+∞` and `−∞` rank first and last; where scores are added up they count as the greatest and the
+    /// least finite score of the run, or as 1 and 0 where there is none.
+    pub score: f64,
 }
 
-/// A named ranking, best first; equal scores by ascending id. Every id once.
+/// A named ranking, best first. Every id once.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Run<Id = u64> {
     name: String,
     hits: Vec<RunHit<Id>>,
 }
 
-impl<Id: Clone + Eq + Hash + Ord> Run<Id> {
-    /// Sorts the hits of a retriever into a run.
+impl<Id: Eq + Hash + Ord> Run<Id> {
+    /// Sorts the hits of a retriever into a run; equal scores by ascending id.
     ///
     /// # Errors
-    /// [`Error::NotFinite`] and [`Error::Duplicate`].
-    pub fn new(name: impl Into<String>, hits: impl IntoIterator<Item = (Id, f32)>) -> Result<Self> {
-        let name = name.into();
-        let mut seen = HashSet::new();
-        let mut sorted = Vec::new();
-        for (position, (id, score)) in hits.into_iter().enumerate() {
-            if !score.is_finite() {
-                return Err(Error::NotFinite { run: name, position });
-            }
-            if !seen.insert(id.clone()) {
-                return Err(Error::Duplicate { run: name, position });
-            }
-            sorted.push(RunHit { id, score });
+    /// [`Error::NotANumber`] and [`Error::Duplicate`].
+    pub fn new(name: impl Into<String>, hits: impl IntoIterator<Item = (Id, f64)>) -> Result<Self> {
+        let mut run = Run::checked(name.into(), hits)?;
+        run.hits.sort_unstable_by(|a, b| descending(a.score, b.score).then_with(|| a.id.cmp(&b.id)));
+        Ok(run)
+    }
+}
+
+impl<Id: Eq + Hash> Run<Id> {
+    /// The hits of a retriever that has sorted them itself, best first: equal scores keep their order.
+    ///
+    /// # Errors
+    /// [`Error::Order`] for a score above the one before it; [`Error::NotANumber`] and [`Error::Duplicate`].
+    pub fn ranked(name: impl Into<String>, hits: impl IntoIterator<Item = (Id, f64)>) -> Result<Self> {
+        let run = Run::checked(name.into(), hits)?;
+        match run.hits.windows(2).position(|pair| pair[1].score > pair[0].score) {
+            Some(position) => Err(Error::Order { run: run.name, position: position + 1 }),
+            None => Ok(run),
         }
-        sorted.sort_by(|a, b| b.score.partial_cmp(&a.score).unwrap_or(Ordering::Equal).then_with(|| a.id.cmp(&b.id)));
-        Ok(Run { name, hits: sorted })
+    }
+
+    fn checked(name: String, hits: impl IntoIterator<Item = (Id, f64)>) -> Result<Self> {
+        let hits: Vec<RunHit<Id>> = hits.into_iter().map(|(id, score)| RunHit { id, score }).collect();
+        if let Some(position) = hits.iter().position(|hit| hit.score.is_nan()) {
+            return Err(Error::NotANumber { run: name, position });
+        }
+        let mut seen = Seen::with_capacity_and_hasher(hits.len(), foldhash::fast::RandomState::default());
+        let again = hits.iter().position(|hit| seen.insert(&hit.id, ()).is_some());
+        drop(seen);
+        match again {
+            Some(position) => Err(Error::Duplicate { run: name, position }),
+            None => Ok(Run { name, hits }),
+        }
     }
 }
 
@@ -65,4 +83,24 @@ impl<Id> Run<Id> {
     pub fn is_empty(&self) -> bool {
         self.hits.is_empty()
     }
+
+    /// The scores, best first, each finite: as [`RunHit::score`] says.
+    pub(crate) fn finite_scores(&self) -> Vec<f64> {
+        let mut scores: Vec<f64> = self.hits.iter().map(|hit| hit.score).collect();
+        if scores.first().is_some_and(|first| first.is_infinite())
+            || scores.last().is_some_and(|last| last.is_infinite())
+        {
+            let finite = || scores.iter().copied().filter(|score| score.is_finite());
+            let (greatest, least) = (finite().next().unwrap_or(1.0), finite().next_back().unwrap_or(0.0));
+            for score in scores.iter_mut().filter(|score| score.is_infinite()) {
+                *score = if *score > 0.0 { greatest } else { least };
+            }
+        }
+        scores
+    }
+}
+
+/// Higher first; there is no NaN, and −0 equals 0.
+pub(crate) fn descending(one: f64, other: f64) -> Ordering {
+    other.partial_cmp(&one).unwrap_or(Ordering::Equal)
 }

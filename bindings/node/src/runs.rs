@@ -4,7 +4,8 @@ use std::collections::HashMap;
 
 use napi::bindgen_prelude::*;
 use napi_derive::napi;
-use rag_runtime::maps::{self, ByQuery, Scores};
+use rag_core::fusion::Parameters;
+use rag_runtime::maps::{self, ByQuery, Fusion, Scores};
 
 use crate::call::apart;
 use crate::errors::invalid;
@@ -31,7 +32,6 @@ impl Runs {
     /// Puts a query to the run that was begun last.
     #[napi]
     pub fn put(&mut self, env: &Env, query: String, documents: Vec<String>, scores: Vec<f64>) -> Result<()> {
-        let scores = scores.into_iter().map(|score| score as f32);
         let documents = documents.into_iter().zip(scores).collect();
         let run = self.inner.last_mut().ok_or_else(|| invalid(env, "no run was begun"))?;
         run.push((query, documents));
@@ -40,29 +40,33 @@ impl Runs {
 
     /// Fuses the runs, which are gone afterwards.
     #[napi(ts_return_type = "Promise<Fused>")]
-    pub fn fuse<'env>(
-        &mut self,
-        env: &'env Env,
-        method: Option<String>,
-        k: Option<f64>,
-        weights: Option<Vec<f64>>,
-        normalization: Option<String>,
-    ) -> Result<Object<'env>> {
+    pub fn fuse<'env>(&mut self, env: &'env Env, how: HowToFuse) -> Result<Object<'env>> {
         let mut runs = std::mem::take(&mut self.inner);
-        let weights = weights.map(|weights| weights.into_iter().map(|weight| weight as f32).collect::<Vec<_>>());
+        let HowToFuse { method, k, sigma, gamma, phi, weights, normalization } = how;
+        let how = Fusion { method, parameters: Parameters { k, sigma, gamma, phi }, weights, normalization };
         apart(env, move || {
             let runs = std::mem::take(&mut runs);
-            let (method, k) = (method.as_deref().unwrap_or(maps::METHOD), k.map(|k| k as f32));
-            let fused = maps::fuse(runs, method, k, weights.clone(), normalization.as_deref())?;
-            Ok(Fused { inner: fused.into_iter() })
+            Ok(Fused { inner: maps::fuse(runs, &how)?.into_iter() })
         })
     }
+}
+
+/// How runs are fused.
+#[napi(object, object_to_js = false)]
+pub struct HowToFuse {
+    pub method: Option<String>,
+    pub k: Option<f64>,
+    pub sigma: Option<f64>,
+    pub gamma: Option<f64>,
+    pub phi: Option<f64>,
+    pub weights: Option<Vec<f64>>,
+    pub normalization: Option<String>,
 }
 
 /// A fused run, while it goes.
 #[napi]
 pub struct Fused {
-    inner: std::vec::IntoIter<(String, Vec<(String, f32)>)>,
+    inner: std::vec::IntoIter<(String, Vec<(String, f64)>)>,
 }
 
 /// The documents of one query, best first.
@@ -79,7 +83,7 @@ impl Fused {
     #[napi]
     pub fn next(&mut self) -> Option<Ranking> {
         let (query, hits) = self.inner.next()?;
-        let (documents, scores) = hits.into_iter().map(|(document, score)| (document, f64::from(score))).unzip();
+        let (documents, scores) = hits.into_iter().unzip();
         Some(Ranking { query, documents, scores })
     }
 }

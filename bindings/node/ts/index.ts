@@ -39,7 +39,7 @@ export type {
   TreeParameters,
 } from "./ranker";
 export { evaluate, fuse } from "./runs";
-export type { ByQuery, EvaluateOptions, FuseOptions, Numbers } from "./runs";
+export type { ByQuery, EvaluateOptions, FuseOptions, FusionMethod, Normalization, Numbers } from "./runs";
 export { FeatureSchema } from "./schema";
 export type { FeatureKind, SchemaOptions } from "./schema";
 export { VectorIndex } from "./vectors";

@@ -8,19 +8,34 @@ export type Numbers = Readonly<Record<string, number>> | ReadonlyMap<string, num
 /** Numbers by document, by query. */
 export type ByQuery = Readonly<Record<string, Numbers>> | ReadonlyMap<string, Numbers>;
 
+/** Formulas of fusion. */
+export type FusionMethod =
+  | "rrf" | "isr" | "log_isr" | "logn_isr" | "borda" | "condorcet" | "rbc"
+  | "sum" | "convex" | "mnz" | "anz" | "max" | "min" | "med" | "gmnz" | "wmnz" | "mixed";
+
+/** How the scores of a run are scaled. */
+export type Normalization =
+  | "min_max" | "min_max_inverted" | "max" | "sum" | "z_score" | "rank" | "borda" | "dbsf" | "l2" | "sigmoid" | "none";
+
 /** How runs are fused. */
 export interface FuseOptions {
   /**
-   * "rrf", reciprocal rank fusion: the sum of weight / (k + rank), the default; or "convex": the sum of weight · normalised
-   * score.
+   * By ranks "rrf" (the default), "isr", "log_isr", "logn_isr", "borda", "condorcet", "rbc"; by scores "sum" (also "convex":
+   * weights make it one), "mnz", "anz", "max", "min", "med", "gmnz", "wmnz", "mixed". docs/fusion.md has the formulas.
    */
-  method?: "rrf" | "convex" | null | undefined;
+  method?: FusionMethod | null | undefined;
   /** The constant of "rrf"; 60 unless told. */
   k?: number | null | undefined;
   /** One for each run; 1 each unless told. */
   weights?: readonly number[] | null | undefined;
-  /** Of "convex"; "min_max" unless told. */
-  normalization?: "min_max" | "z_score" | "dbsf" | "none" | null | undefined;
+  /** Of methods by scores; "min_max" unless told. "min_max_inverted" is for runs in which lower scores are better. */
+  normalization?: Normalization | null | undefined;
+  /** Of "logn_isr"; 0.01 unless told. */
+  sigma?: number | null | undefined;
+  /** Of "gmnz". */
+  gamma?: number | null | undefined;
+  /** Of "rbc". */
+  phi?: number | null | undefined;
 }
 
 /** How a run is measured. */
@@ -39,7 +54,7 @@ export interface EvaluateOptions {
  */
 export async function fuse(runs: readonly ByQuery[], options: FuseOptions = {}): Promise<Map<string, Map<string, number>>> {
   if (!Array.isArray(runs)) throw invalid(`\`runs\` is of type ${typeof runs}; give an array of runs`);
-  expectAll(options, { method: "string", k: "number", weights: Array, normalization: "string" });
+  expectAll(options, { method: "string", k: "number", weights: Array, normalization: "string", sigma: "number", gamma: "number", phi: "number" });
   const [given, turn] = [new native.Runs(), new Turn()];
   for (const run of runs as readonly ByQuery[]) {
     given.begin();
@@ -48,8 +63,10 @@ export async function fuse(runs: readonly ByQuery[], options: FuseOptions = {}):
       if (turn.isOver) await turn.pass();
     }
   }
-  const { method, k, weights, normalization } = options;
-  const fused = await asked(() => given.fuse(method, k, weights && [...weights], normalization));
+  const { method, k, weights, normalization, sigma, gamma, phi } = options;
+  const how = { method, k, weights: weights && [...weights], normalization, sigma, gamma, phi };
+  const told = Object.fromEntries(Object.entries(how).filter(([, value]) => value != null));
+  const fused = await asked(() => given.fuse(told));
   const answer = new Map<string, Map<string, number>>();
   for (let next; (next = fused.next()); ) {
     const { documents, scores } = next;

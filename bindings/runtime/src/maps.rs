@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use rag_core::fusion::{self, Method, Normalization, RRF_K, Run, Weighted};
+use rag_core::fusion::{self, Method, Normalization, Parameters, Run, Weighted};
 use rag_core::ltr::metrics::{self, Evaluation, Metric, MissingQueries, Qrels, TrecRun};
 use rag_core::{Error, Result};
 
@@ -13,39 +13,54 @@ pub const METHOD: &str = "rrf";
 pub const MISSING: &str = "zero";
 
 /// A run in its caller's order: query, then document and score.
-pub type Scores = Vec<(String, Vec<(String, f32)>)>;
+pub type Scores = Vec<(String, Vec<(String, f64)>)>;
+
+/// How runs are fused; what is `None` is as the method has it.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Fusion {
+    /// One of [`Method::NAMES`]; [`METHOD`] unless told.
+    pub method: Option<String>,
+    /// Of the methods that have one.
+    pub parameters: Parameters,
+    /// One for each run; 1 each unless told.
+    pub weights: Option<Vec<f64>>,
+    /// Of the methods that look at scores: one of [`Normalization::NAMES`], or `min_max_inverted` where lower scores are
+    /// better. `min_max` unless told.
+    pub normalization: Option<String>,
+}
 
 /// Fuses runs query by query; queries in the order in which they first appear, documents best first.
 ///
-/// `method` is `rrf`, whose constant is `k` (60 unless told), or `convex`, whose scores are scaled by `normalization`:
-/// `min_max` (unless told), `z_score`, `dbsf` or `none`. `weights`: one for each run; 1 each unless told.
-///
 /// ```
+/// use rag_runtime::maps::{Fusion, fuse};
 /// let run = |id: &str| vec![("q".to_owned(), vec![(id.to_owned(), 1.0)])];
-/// let fused = rag_runtime::maps::fuse(vec![run("a"), run("b")], "rrf", None, Some(vec![1.0, 2.0]), None)?;
-/// assert_eq!(fused[0].1[0].0, "b");
+/// let how = Fusion { weights: Some(vec![1.0, 2.0]), ..Fusion::default() };
+/// assert_eq!(fuse(vec![run("a"), run("b")], &how)?[0].1[0].0, "b");
 /// # Ok::<(), rag_core::Error>(())
 /// ```
 ///
 /// # Errors
 /// `InvalidArgument` naming the argument, or the query and what is wrong with its scores.
-pub fn fuse(
-    runs: Vec<Scores>,
-    method: &str,
-    k: Option<f32>,
-    weights: Option<Vec<f32>>,
-    normalization: Option<&str>,
-) -> Result<Scores> {
-    let method = match (method, normalization, k) {
-        ("rrf", None, k) => Method::Rrf { k: k.unwrap_or(RRF_K) },
-        ("rrf", Some(_), _) => {
-            return Err(Error::invalid("`normalization` is for the method \"convex\"; \"rrf\" looks at ranks"));
-        }
-        ("convex", name, None) => Method::Convex(scale(name)?),
-        ("convex", _, Some(_)) => return Err(Error::invalid("`k` is for the method \"rrf\"; \"convex\" has none")),
-        (other, ..) => return Err(Error::invalid(format!("`method` is {other:?}; give \"rrf\" or \"convex\""))),
-    };
-    let weights = weights.unwrap_or_else(|| vec![1.0; runs.len()]);
+pub fn fuse(mut runs: Vec<Scores>, how: &Fusion) -> Result<Scores> {
+    let name = how.method.as_deref().unwrap_or(METHOD);
+    let method = Method::from_name(name, how.parameters)
+        .map_err(|error| Error::invalid(error.to_string()).with_source(error))?;
+    if how.normalization.is_some() && !method.reads_scores() {
+        return Err(Error::invalid(format!(
+            "`normalization` is for methods that look at scores; {name:?} looks at ranks"
+        )));
+    }
+    let mut normalization = how.normalization.as_deref().unwrap_or("min_max");
+    if normalization.replace('-', "_") == "min_max_inverted" {
+        let hits = runs.iter_mut().flatten().flat_map(|(_, hits)| hits);
+        hits.for_each(|(_, score)| *score = -*score);
+        normalization = "min_max";
+    }
+    let normalization = Normalization::from_name(normalization).ok_or_else(|| {
+        let known = Normalization::NAMES.join(", ");
+        Error::invalid(format!("`normalization` is {normalization:?}; give one of {known}, min_max_inverted"))
+    })?;
+    let weights = how.weights.clone().unwrap_or_else(|| vec![1.0; runs.len()]);
     if weights.len() != runs.len() {
         return Err(Error::invalid(format!("`weights` has {} values for {} runs", weights.len(), runs.len())));
     }
@@ -64,24 +79,10 @@ pub fn fuse(
     let one = |query: String| {
         let runs = of_query.remove(&query).unwrap_or_default();
         let weighted: Vec<_> = runs.iter().map(|(number, run)| Weighted::new(run, weights[*number])).collect();
-        let fused = fusion::fuse(&weighted, method, usize::MAX).map_err(|error| of(&query, &error))?;
-        Ok((query, fused.into_iter().map(|hit| (hit.id, hit.score)).collect()))
+        let fused = fusion::fuse(&weighted, &method, &normalization, usize::MAX).map_err(|error| of(&query, &error))?;
+        Ok((query, fused.into_hits().into_iter().map(|hit| (hit.id, hit.score)).collect()))
     };
     queries.into_iter().map(one).collect()
-}
-
-fn scale(name: Option<&str>) -> Result<Normalization> {
-    Ok(match name {
-        None => Normalization::default(),
-        Some("min_max") => Normalization::MinMax,
-        Some("z_score") => Normalization::ZScore,
-        Some("dbsf") => Normalization::Dbsf,
-        Some("none") => Normalization::None,
-        Some(other) => {
-            let known = "\"min_max\", \"z_score\", \"dbsf\" or \"none\"";
-            return Err(Error::invalid(format!("`normalization` is {other:?}; give {known}")));
-        }
-    })
 }
 
 fn of(query: &str, error: &fusion::Error) -> Error {
@@ -140,31 +141,39 @@ mod tests {
     #![allow(clippy::unwrap_used)]
     use super::*;
 
-    fn run(query: &str, hits: &[(&str, f32)]) -> Scores {
+    fn run(query: &str, hits: &[(&str, f64)]) -> Scores {
         vec![(query.to_owned(), hits.iter().map(|(id, score)| ((*id).to_owned(), *score)).collect())]
+    }
+
+    fn how(method: &str, normalization: Option<&str>) -> Fusion {
+        Fusion { method: Some(method.to_owned()), normalization: normalization.map(str::to_owned), ..Fusion::default() }
     }
 
     #[test]
     fn queries_keep_their_order_and_runs_their_weights() {
         let runs =
             || vec![run("z", &[("a", 2.0), ("b", 1.0)]), [run("a", &[("c", 1.0)]), run("z", &[("b", 9.0)])].concat()];
-        let fused = fuse(runs(), "convex", None, Some(vec![0.25, 0.75]), None).unwrap();
+        let fused = fuse(runs(), &Fusion { weights: Some(vec![0.25, 0.75]), ..how("convex", None) }).unwrap();
         assert_eq!(fused[0], run("z", &[("b", 0.75), ("a", 0.25)])[0]);
         assert_eq!(fused[1], run("a", &[("c", 0.75)])[0]);
-        let fused = fuse(runs(), "rrf", None, None, None).unwrap();
+        let fused = fuse(runs(), &Fusion::default()).unwrap();
         assert_eq!(fused[0].1[0], ("b".to_owned(), 1.0 / 62.0 + 1.0 / 61.0));
+        let fused =
+            fuse(vec![run("q", &[("far", 9.0), ("near", 1.0)])], &how("sum", Some("min-max-inverted"))).unwrap();
+        assert_eq!(fused[0].1, [("near".to_owned(), 1.0), ("far".to_owned(), 0.0)]);
     }
 
     #[test]
     fn wrong_arguments_are_named() {
         let one = || vec![run("q", &[("a", 1.0)])];
         let message = |result: Result<Scores>| result.unwrap_err().to_string();
-        assert!(message(fuse(one(), "median", None, None, None)).contains("`method`"));
-        assert!(message(fuse(one(), "rrf", None, None, Some("dbsf"))).contains("`normalization`"));
-        assert!(message(fuse(one(), "convex", Some(60.0), None, None)).contains("`k`"));
-        assert!(message(fuse(one(), "convex", None, None, Some("max"))).contains("`normalization`"));
-        assert!(message(fuse(one(), "rrf", None, Some(vec![]), None)).contains("`weights`"));
-        assert!(message(fuse(vec![run("q", &[("a", f32::NAN)])], "rrf", None, None, None)).contains("query \"q\""));
+        assert!(message(fuse(one(), &how("median", None))).contains("`method`"));
+        assert!(message(fuse(one(), &how("rrf", Some("dbsf")))).contains("`normalization`"));
+        let parameters = Parameters { k: Some(60.0), ..Parameters::default() };
+        assert!(message(fuse(one(), &Fusion { parameters, ..how("convex", None) })).contains("`k`"));
+        assert!(message(fuse(one(), &how("convex", Some("mean")))).contains("`normalization`"));
+        assert!(message(fuse(one(), &Fusion { weights: Some(vec![]), ..Fusion::default() })).contains("`weights`"));
+        assert!(message(fuse(vec![run("q", &[("a", f64::NAN)])], &Fusion::default())).contains("query \"q\""));
         let none = HashMap::new();
         assert!(evaluate(&none, &HashMap::new(), vec!["bogus".to_owned()], "zero").is_err());
         assert!(evaluate(&none, &HashMap::new(), vec![], "ignore").unwrap_err().to_string().contains("`missing`"));

@@ -148,6 +148,20 @@ fn check_batch_tokens(batch_tokens: Option<usize>) -> Result<()> {
     Ok(())
 }
 
+/// The mean direction of the vectors of a document, row-major; empty where it has none.
+#[cfg(feature = "engine")]
+pub(crate) fn mean_vector(vectors: &[f32], dimension: usize) -> Vec<f32> {
+    if vectors.is_empty() || dimension == 0 {
+        return Vec::new();
+    }
+    let mut mean = vec![0.0f32; dimension];
+    for vector in vectors.chunks_exact(dimension) {
+        mean.iter_mut().zip(vector).for_each(|(mean, value)| *mean += value);
+    }
+    normalize(&mut mean);
+    mean
+}
+
 /// Scales a vector to length 1; zeros stay zeros.
 pub(crate) fn normalize(vector: &mut [f32]) {
     let length = vector.iter().map(|&x| f64::from(x) * f64::from(x)).sum::<f64>().sqrt();

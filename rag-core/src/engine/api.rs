@@ -70,6 +70,11 @@ pub struct SearchRequest {
     pub syntax: bool,
     /// The vector of the question, when the caller has it already; else the model makes it.
     pub vector: Option<Vec<f32>>,
+    /// One document for each value of this metadata field, the best one; documents without it all stay.
+    pub collapse: Option<String>,
+    /// How much relevance counts against variety, in `[0, 1]`: the λ of maximal marginal relevance (Carbonell & Goldstein
+    /// 1998). `None`, and nearly 1: relevance alone.
+    pub diversity: Option<f32>,
     /// Whether each hit tells how it came about.
     pub explain: bool,
     /// When the question was asked, for features that count ages; `None`: now.
@@ -88,6 +93,8 @@ impl SearchRequest {
             mode: Mode::Hybrid,
             syntax: false,
             vector: None,
+            collapse: None,
+            diversity: None,
             explain: false,
             now: None,
             cancel: Cancel::never(),
@@ -122,6 +129,20 @@ impl SearchRequest {
         self
     }
 
+    /// One document for each value of a metadata field.
+    #[must_use]
+    pub fn with_collapse(mut self, field: impl Into<String>) -> Self {
+        self.collapse = Some(field.into());
+        self
+    }
+
+    /// Puts variety beside relevance: 1 is relevance alone, 0 variety alone.
+    #[must_use]
+    pub fn with_diversity(mut self, lambda: f32) -> Self {
+        self.diversity = Some(lambda);
+        self
+    }
+
     /// Lets each hit tell how it came about.
     #[must_use]
     pub fn with_explanations(mut self) -> Self {
@@ -153,6 +174,12 @@ impl SearchRequest {
         if self.mode == Mode::Lexical && self.text.trim().is_empty() {
             return Err(Error::invalid("`text` is empty; the lexical retriever needs words"));
         }
+        if let Some(lambda) = self.diversity.filter(|lambda| !(0.0..=1.0).contains(lambda)) {
+            return Err(Error::invalid(format!("`diversity` is {lambda}; give 0 (variety) to 1 (relevance)")));
+        }
+        if self.collapse.as_ref().is_some_and(String::is_empty) {
+            return Err(Error::invalid("`collapse` is empty; give the name of a metadata field"));
+        }
         self.filter.as_ref().map_or(Ok(()), Filter::validate)
     }
 }
@@ -161,7 +188,8 @@ impl SearchRequest {
 #[non_exhaustive]
 #[derive(Debug, Clone)]
 pub struct Answer {
-    /// Best first; equal scores by the order of the runs, then by document id.
+    /// Best first; equal scores by the order of the runs, then by document id. A reranker and `diversity` change the order and
+    /// not the scores.
     pub hits: Vec<Hit>,
     /// The commit that the answer was made from.
     pub commit_seq: u64,
@@ -192,6 +220,8 @@ pub struct Hit {
     pub metadata: Metadata,
     /// The passage that matched best.
     pub passage: Passage,
+    /// How many further candidates have the same value of the field that the request collapses by.
+    pub hidden: usize,
     /// How the hit came about, if asked for.
     pub explanation: Option<Explanation>,
 }
@@ -222,6 +252,11 @@ pub struct Explanation {
     pub runs: Vec<RunExplanation>,
     /// What the ranker said; `None` without one, and where it was skipped.
     pub ltr: Option<LtrExplanation>,
+    /// The score of the reranker, which ordered those that it has seen.
+    pub rerank: Option<f32>,
+    /// The value of maximal marginal relevance when the document was picked: λ · relevance − (1 − λ) · the greatest cosine to a
+    /// document before it, relevance scaled to the candidates. The first has no document before it.
+    pub diversity: Option<f64>,
 }
 
 /// What a ranker thought of a document: the score is `(1 − weight) · fused_normalized + weight · normalized`.

@@ -6,6 +6,7 @@ mod chunk;
 #[cfg(feature = "hnsw")]
 mod graph;
 mod ingest;
+mod list;
 mod lock;
 mod maintenance;
 mod open;
@@ -22,6 +23,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
+use rag_fusion::{Method, Normalization};
 
 pub use api::{
     Answer, DiskBytes, Explanation, FeatureExplanation, Hit, LtrExplanation, MAX_K, Mode, Passage, RunExplanation,
@@ -38,6 +40,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::features::{ClickCounts, Extractor, FeatureLog};
 use crate::filter::Filter;
 use crate::pool::Pool;
+use crate::rerank::Reranker;
 use crate::telemetry::Telemetry;
 use crate::types::{Cancel, Document, Scope};
 use lock::Lock;
@@ -77,9 +80,12 @@ struct Inner {
     analyser: String,
     embedder: Arc<dyn Embedder>,
     telemetry: Arc<dyn Telemetry>,
+    /// How two runs become one.
+    formula: (Method, Normalization),
     features: Extractor,
     /// The model in use; without one the fused order stands.
     ranking: ArcSwapOption<Ranking>,
+    reranker: ArcSwapOption<InUse>,
     snapshot: ArcSwap<Snapshot>,
     writer: Mutex<Writer>,
     /// What open found wrong and made again; told by the next `verify`.
@@ -94,6 +100,10 @@ struct Inner {
     building: Mutex<Option<std::thread::JoinHandle<()>>>,
     lock: Lock,
 }
+
+/// The reranker in use.
+#[derive(Debug)]
+struct InUse(Arc<dyn Reranker>);
 
 impl Drop for Engine {
     /// In a forked child the threads of the engine do not exist, and waiting for them would never end: there nothing is
@@ -266,6 +276,11 @@ impl Engine {
     /// The ranker in use.
     pub fn ranker(&self) -> Option<Arc<rag_ltr::Ranker>> {
         self.inner.ranking.load().as_ref().map(|ranking| ranking.ranker.clone())
+    }
+
+    /// Takes a reranker into use for all searches from now on, or none: see [`Reranker`].
+    pub fn set_reranker(&self, reranker: Option<Arc<dyn Reranker>>) {
+        self.inner.reranker.store(reranker.map(|reranker| Arc::new(InUse(reranker))));
     }
 
     /// The features that rankers read and [`Engine::log_features`] writes, as `EngineConfig::features` declares them.

@@ -11,6 +11,7 @@ use rag_ltr::{Explained, Ranker, Rows};
 
 use super::Inner;
 use super::api::{FeatureExplanation, LtrExplanation, SearchRequest};
+use super::list::skipped;
 use super::search::{Depth, Found, is_permitted};
 use super::snapshot::Snapshot;
 use super::stages::Stages;
@@ -83,21 +84,16 @@ impl Inner {
         depth: Depth,
         found: &'p Found<'_>,
     ) -> Result<Order<'p>> {
-        let Some(ranking) = self.ranking.load_full() else { return Ok(Order::fused(&found.pool)) };
+        let Some(ranking) = self.ranking.load_full() else { return Ok(Order::fused(found.pool.hits())) };
         let pool = found.best(depth.ranked);
         let hurried = request.cancel.hurried(SHARE_OF_TIME);
         let ranked = stages
             .run_until(&hurried, Stage::Features, || self.feature_rows(snapshot, scope, request, found, pool, &hurried))
             .and_then(|rows| stages.run_until(&hurried, Stage::Ltr, || ranking.order(pool, rows, self.schema())));
-        match ranked {
-            Ok(order) => Ok(order),
-            // A feature function or a cache may say `Cancelled` of itself; only the caller's own word ends the search.
-            Err(error) => match request.cancel.check() {
-                Err(_) if error.kind() == ErrorKind::Cancelled => Err(error),
-                Err(stopped) => Err(stopped),
-                Ok(()) => Ok(Order { skipped: Some(format!("ltr: {error}")), ..Order::fused(&found.pool) }),
-            },
-        }
+        Ok(match skipped(ranked, request)? {
+            Ok(order) => order,
+            Err(reason) => Order { skipped: Some(format!("ltr: {reason}")), ..Order::fused(found.pool.hits()) },
+        })
     }
 
     /// A model that is to be used.
@@ -130,7 +126,7 @@ impl Inner {
             cancel,
         };
         let runs: Vec<(&'static str, &Run)> = found.runs.iter().map(|(name, found)| (*name, &found.run)).collect();
-        let rows = self.features.extract(sources, question, Candidates { runs: &runs, pool })?;
+        let rows = self.features.extract(sources, question, Candidates { runs: &runs, fused: &found.pool, pool })?;
         self.telemetry.cached(&CacheRecord { cache: "features", hits: rows.hits, misses: rows.misses });
         Ok(rows)
     }
@@ -162,7 +158,7 @@ impl Inner {
                 if !is_permitted(&found.visible, scope, request, hit.id, &record) {
                     return Err(Error::internal("a candidate lies outside of the scope"));
                 }
-                Ok((record.id, hit.score))
+                Ok((record.id, hit.score as f32))
             };
             pool.iter().map(record).collect()
         })?;
@@ -202,16 +198,17 @@ impl Ranking {
         let margins = self.ranker.margins(Rows::new(&read, self.ranker.columns())?)?;
         let blended = blend(pool.iter().map(|hit| (hit.id, hit.score)), &margins, self.weight)?;
         let row_of: HashMap<u64, usize> = pool.iter().enumerate().map(|(row, hit)| (hit.id, row)).collect();
-        let places = blended.into_iter().filter_map(|blend| {
+        let places = blended.hits().iter().filter_map(|blend| {
             let row = *row_of.get(&blend.id)?;
-            let [fused, model] = &blend.contributions[..] else { return None };
+            let mut parts = blended.contributions(blend);
+            let (fused, model) = (parts.next()?, parts.next()?);
             let learned = PlaceLearned {
                 row,
                 margin: margins[row],
-                normalized: model.normalized,
-                fused_normalized: fused.normalized,
+                normalized: model.normalized as f32,
+                fused_normalized: fused.normalized as f32,
             };
-            Some(Place { fused: &pool[row], score: blend.score, learned: Some(learned) })
+            Some(Place { fused: &pool[row], score: blend.score as f32, learned: Some(learned) })
         });
         let places = places.collect();
         drop(read);
@@ -315,7 +312,7 @@ fn has_no_names(ranker: &Ranker) -> bool {
 
 impl<'p> Order<'p> {
     fn fused(pool: &'p [FusedHit]) -> Self {
-        let place = |fused: &'p FusedHit| Place { fused, score: fused.score, learned: None };
+        let place = |fused: &'p FusedHit| Place { fused, score: fused.score as f32, learned: None };
         Order { places: pool.iter().map(place).collect(), learned: None, skipped: None }
     }
 
@@ -330,7 +327,7 @@ impl<'p> Order<'p> {
         let (expected, features) = learned.ranking.explain(&rows.copied().collect::<Vec<f32>>(), schema)?;
         let explained = places.iter().zip(of_places).zip(features).map(|((place, of_place), features)| {
             Some(LtrExplanation {
-                fused: place.fused.score,
+                fused: place.fused.score as f32,
                 fused_normalized: of_place.fused_normalized,
                 score: of_place.margin,
                 normalized: of_place.normalized,

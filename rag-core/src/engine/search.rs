@@ -1,17 +1,18 @@
-//! The query, top to bottom: authorise → embed → dense ‖ lexical → fuse → features → ltr → hydrate.
+//! The query, top to bottom: authorise → embed → dense ‖ lexical → fuse → features → ltr → rerank → diversify → hydrate.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-use rag_fusion::{FusedHit, Method, Normalization, Run, Weighted, fuse};
+use rag_fusion::{Fused, FusedHit, Method, Normalization, Run, Weighted, fuse};
 
 use super::Inner;
 use super::api::{Answer, Explanation, Hit, LtrExplanation, Mode, Passage, RunExplanation, SearchRequest};
+use super::list::Listed;
 use super::rank::{Order, Place};
 use super::snapshot::{Snapshot, Visible};
 use super::stages::Stages;
 use crate::ann::VectorQuery;
-use crate::config::FusionMethod;
+use crate::config::FusionConfig;
 use crate::embed::{TextKind, check_embeddings, normalize};
 use crate::error::{Error, Result};
 use crate::lexical::TextQuery;
@@ -35,6 +36,8 @@ pub(super) struct Depth {
     pub(super) retrieved: usize,
     /// Fused candidates that a ranker ranks.
     pub(super) ranked: usize,
+    /// The best of these that are looked at again, or all that leave.
+    pub(super) listed: usize,
 }
 
 /// The candidates of a question, fused.
@@ -43,7 +46,7 @@ pub(super) struct Found<'a> {
     pub(super) vector: Option<Cow<'a, [f32]>>,
     pub(super) runs: Vec<(&'static str, Retrieved)>,
     fusion: Fusion,
-    pub(super) pool: Vec<FusedHit>,
+    pub(super) pool: Fused,
     plan: Option<&'static str>,
     degraded: Vec<String>,
 }
@@ -51,14 +54,21 @@ pub(super) struct Found<'a> {
 impl Found<'_> {
     /// The best candidates, and all that tie with the last of them: the order of indexing cuts no tie.
     pub(super) fn best(&self, count: usize) -> &[FusedHit] {
-        let last = self.pool.get(count - 1).map_or(f32::NEG_INFINITY, |hit| hit.score);
-        &self.pool[..self.pool.partition_point(|hit| hit.score >= last)]
+        let hits = self.pool.hits();
+        let last = hits.get(count - 1).map_or(f64::NEG_INFINITY, |hit| hit.score);
+        &hits[..hits.partition_point(|hit| hit.score >= last)]
     }
 }
 
 impl Inner {
     pub(super) fn depth(&self, request: &SearchRequest) -> Depth {
-        Depth { retrieved: self.config.fusion.depth.max(request.k), ranked: self.config.ltr.depth.max(request.k) }
+        let reranked = self.reranker.load().as_ref().map_or(0, |_| self.config.rerank.depth);
+        let diversified = request.diversity.map_or(0, |_| self.config.diversity.depth);
+        Depth {
+            retrieved: self.config.fusion.depth.max(request.k),
+            ranked: self.config.ltr.depth.max(request.k),
+            listed: request.k.max(reranked).max(diversified),
+        }
     }
 
     /// On the engine's threads from the beginning: to go there for each stage costs more than the stages of a small folder.
@@ -79,13 +89,19 @@ impl Inner {
         let snapshot = self.snapshot.load_full();
         let found = self.find(&stages, &snapshot, scope, request, depth)?;
         let order = self.rank(&stages, &snapshot, scope, request, depth, &found)?;
-        let hits = stages.run(Stage::Hydrate, || self.hydrate(&snapshot, scope, request, &found, &order, only))?;
+        let mut degraded: Vec<String> = found.degraded.iter().cloned().chain(order.skipped.clone()).collect();
+        let listed = depth.listed.max(request.k);
+        let mut list = stages.run(Stage::Hydrate, || self.settle(&snapshot, scope, request, &found, &order, listed))?;
+        self.rerank(&stages, request, &mut list, &mut degraded)?;
+        self.diversify(&stages, &snapshot, request, &mut list, &mut degraded)?;
+        list.truncate(request.k);
+        let hits = self.hits(request, &found, &order, list, only)?;
         self.lock.may_read()?;
         Ok(Answer {
             hits,
             commit_seq: snapshot.seq,
             visible: found.visible.len(),
-            degraded: found.degraded.iter().cloned().chain(order.skipped).collect(),
+            degraded,
             plan: found.plan,
             stages: stages.durations(),
         })
@@ -162,13 +178,13 @@ impl Inner {
     }
 
     /// One run keeps its own scores; two are combined with the dense weight of the configuration or the model.
-    fn fuse(&self, mode: Mode, runs: &[(&'static str, Retrieved)]) -> Result<(Fusion, Vec<FusedHit>)> {
+    fn fuse(&self, mode: Mode, runs: &[(&'static str, Retrieved)]) -> Result<(Fusion, Fused)> {
         let dense_weight = self.config.fusion.dense_weight.unwrap_or_else(|| self.embedder.dense_weight());
-        let (method, name) = match (mode, self.config.fusion.method) {
-            (Mode::Hybrid, FusionMethod::Convex) => (Method::default(), "convex(min_max)".to_owned()),
-            (Mode::Hybrid, FusionMethod::Rrf) => (Method::rrf(), format!("rrf({})", rag_fusion::RRF_K)),
-            (Mode::Dense, _) => (Method::Convex(Normalization::None), DENSE.to_owned()),
-            (Mode::Lexical, _) => (Method::Convex(Normalization::None), LEXICAL.to_owned()),
+        let alone = (Method::Sum, Normalization::None);
+        let ((method, normalization), name) = match mode {
+            Mode::Hybrid => (&self.formula, described(&self.config.fusion, &self.formula.0)),
+            Mode::Dense => (&alone, DENSE.to_owned()),
+            Mode::Lexical => (&alone, LEXICAL.to_owned()),
         };
         let weight = |run: &str| match (mode, runs.len()) {
             (Mode::Hybrid, 2..) if run == DENSE => dense_weight,
@@ -176,9 +192,9 @@ impl Inner {
             _ => 1.0,
         };
         let weighted: Vec<Weighted<'_>> =
-            runs.iter().map(|(name, retrieved)| Weighted::new(&retrieved.run, weight(name))).collect();
-        let pool = fuse(&weighted, method, usize::MAX).map_err(fusion_error)?;
-        Ok((Fusion { name, weights: weighted.iter().map(|run| run.weight).collect() }, pool))
+            runs.iter().map(|(name, retrieved)| Weighted::new(&retrieved.run, f64::from(weight(name)))).collect();
+        let pool = fuse(&weighted, method, normalization, usize::MAX).map_err(fusion_error)?;
+        Ok((Fusion { name }, pool))
     }
 }
 
@@ -198,7 +214,19 @@ fn visible(snapshot: &Snapshot, scope: &Scope, request: &SearchRequest) -> Resul
 /// How the pool was made, for explanations.
 struct Fusion {
     name: String,
-    weights: Vec<f32>,
+}
+
+/// The formula with what it depends on: `convex(min_max)`, `rrf(60)`, `isr`.
+fn described(config: &FusionConfig, method: &Method) -> String {
+    let name = &config.method;
+    match method {
+        Method::Rrf { k: parameter } | Method::LognIsr { sigma: parameter } | Method::Rbc { phi: parameter } => {
+            format!("{name}({parameter})")
+        }
+        Method::Gmnz { gamma } => format!("{name}({gamma}, {})", config.normalization),
+        method if method.reads_scores() => format!("{name}({})", config.normalization),
+        _ => name.clone(),
+    }
 }
 
 fn lexical(snapshot: &Snapshot, visible: &Visible, depth: usize, request: &SearchRequest) -> Result<Option<Retrieved>> {
@@ -229,7 +257,7 @@ fn collapse(
             documents.sort_by(|a, b| b.1.total_cmp(&a.1).then(a.0.cmp(&b.0)));
             documents.truncate(depth);
             let chunks = documents.iter().map(|&(chunk, _)| (chunk.doc(), chunk)).collect();
-            let run = Run::new(name, documents.iter().map(|&(chunk, score)| (chunk.doc(), score)));
+            let run = Run::new(name, documents.iter().map(|&(chunk, score)| (chunk.doc(), f64::from(score))));
             return Ok(Retrieved { run: run.map_err(fusion_error)?, chunks });
         }
         k *= 4;
@@ -249,79 +277,67 @@ pub(super) fn is_permitted(
         && [scope.filter(), request.filter.as_ref()].into_iter().flatten().all(|f| f.matches(&record.metadata))
 }
 
+impl Found<'_> {
+    /// The passage of a document that the run which adds most to its score found.
+    pub(super) fn passage(&self, fused: &FusedHit, record: &Record) -> Passage {
+        let mut parts: Vec<_> = self.pool.contributions(fused).zip(&self.runs).collect();
+        parts.sort_by(|(one, _), (other, _)| other.value.total_cmp(&one.value));
+        let chunk = parts.iter().find_map(|(_, (_, run))| run.chunks.get(&fused.id)).copied();
+        let ordinal = chunk.map_or(0, |chunk| chunk.ordinal() as usize);
+        let (start, end) = record.chunks.get(ordinal).map_or((0, 0), |&(start, end)| (start as usize, end as usize));
+        Passage { ordinal, start, end, text: record.chunk(ordinal).unwrap_or_default().to_owned() }
+    }
+}
+
 impl Inner {
-    /// Document numbers to documents; the scope is checked once more, on what is about to leave.
-    fn hydrate(
+    /// What leaves; `only`: of the list the document of this id.
+    fn hits(
         &self,
-        snapshot: &Snapshot,
-        scope: &Scope,
         request: &SearchRequest,
         found: &Found<'_>,
         order: &Order<'_>,
+        list: Vec<Listed<'_>>,
         only: Option<&str>,
     ) -> Result<Vec<Hit>> {
-        // Everything that ties with the last place takes part, so that the id decides and not the order of indexing.
-        let last = order.places.get(request.k - 1).map_or(f32::NEG_INFINITY, |place| place.score);
-        let mut leaving = Vec::with_capacity(request.k);
-        for place in order.places.iter().take_while(|place| place.score >= last) {
-            let record = snapshot.existing_record(place.fused.id)?;
-            if is_permitted(&found.visible, scope, request, place.fused.id, &record) {
-                leaving.push((place, record));
-            }
-        }
-        leaving.sort_by(|(a, a_record), (b, b_record)| {
-            let by_score = b.score.total_cmp(&a.score).then(a.fused.first_run().cmp(&b.fused.first_run()));
-            by_score.then_with(|| a_record.id.cmp(&b_record.id))
-        });
-        leaving.truncate(request.k);
-        let leaving = leaving.into_iter().enumerate().map(|(position, (place, record))| (position + 1, place, record));
-        let leaving: Vec<(usize, &Place<'_>, Record)> =
-            leaving.filter(|(.., record)| only.is_none_or(|id| record.id == id)).collect();
+        let ranked = (1..).zip(list).filter(|(_, listed)| only.is_none_or(|id| listed.record.id == id));
+        let ranked: Vec<(usize, Listed<'_>)> = ranked.collect();
         let explanations: Vec<Option<Explanation>> = if request.explain {
             request.cancel.check()?;
-            let places: Vec<&Place<'_>> = leaving.iter().map(|&(_, place, _)| place).collect();
+            let places: Vec<&Place<'_>> = ranked.iter().map(|(_, listed)| listed.place).collect();
             let learned = order.explain(&places, self.schema())?;
-            places.iter().zip(learned).map(|(place, learned)| Some(explanation(found, place, learned))).collect()
+            ranked.iter().zip(learned).map(|((_, listed), learned)| Some(explanation(found, listed, learned))).collect()
         } else {
-            vec![None; leaving.len()]
+            vec![None; ranked.len()]
         };
-        let runs = &found.runs;
-        let hit = |((rank, place, record), explanation): ((usize, &Place<'_>, Record), Option<Explanation>)| {
-            let fused = place.fused;
-            // The passage is the one that the run which adds most to the score found.
-            let mut parts: Vec<usize> = (0..runs.len()).collect();
-            parts.sort_by(|&a, &b| fused.contributions[b].value.total_cmp(&fused.contributions[a].value));
-            let chunk = parts.iter().find_map(|&part| runs[part].1.chunks.get(&fused.id)).copied();
-            let ordinal = chunk.map_or(0, |chunk| chunk.ordinal() as usize);
-            let (start, end) =
-                record.chunks.get(ordinal).map_or((0, 0), |&(start, end)| (start as usize, end as usize));
-            let text = record.chunk(ordinal).unwrap_or_default().to_owned();
-            Hit {
-                rank,
-                score: place.score,
-                explanation,
-                passage: Passage { ordinal, start, end, text },
-                id: record.id,
-                title: record.title,
-                metadata: record.metadata,
-            }
+        let hit = |((rank, listed), explanation): ((usize, Listed<'_>), Option<Explanation>)| {
+            let Listed { place, record, passage, hidden, .. } = listed;
+            let Record { id, title, metadata, .. } = record;
+            Hit { rank, score: place.score, id, title, metadata, passage, hidden, explanation }
         };
-        Ok(leaving.into_iter().zip(explanations).map(hit).collect())
+        Ok(ranked.into_iter().zip(explanations).map(hit).collect())
     }
 }
 
 /// How a place came about; `learned`: what the model said of it.
-fn explanation(found: &Found<'_>, place: &Place<'_>, learned: Option<LtrExplanation>) -> Explanation {
-    let parts = place.fused.contributions.iter().zip(&found.fusion.weights).zip(&found.runs);
-    let runs = parts.map(|((part, &weight), (run, _))| RunExplanation {
+fn explanation(found: &Found<'_>, listed: &Listed<'_>, learned: Option<LtrExplanation>) -> Explanation {
+    let place = listed.place;
+    let parts = found.pool.contributions(place.fused).zip(&found.runs);
+    let runs = parts.map(|(part, (run, _))| RunExplanation {
         run,
         rank: part.rank,
-        score: part.rank.map(|_| part.score),
-        normalized: part.rank.map(|_| part.normalized),
-        weight,
-        contribution: part.value,
+        score: part.rank.map(|_| part.score as f32),
+        normalized: part.rank.map(|_| part.normalized as f32),
+        weight: part.weight as f32,
+        contribution: part.value as f32,
     });
-    Explanation { score: place.score, fusion: found.fusion.name.clone(), runs: runs.collect(), ltr: learned }
+    Explanation {
+        score: place.score,
+        fusion: found.fusion.name.clone(),
+        runs: runs.collect(),
+        ltr: learned,
+        rerank: listed.reranked,
+        diversity: listed.marginal,
+    }
 }
 
 fn normalized(vector: &[f32], dimension: usize) -> Result<Vec<f32>> {

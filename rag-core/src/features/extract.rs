@@ -5,7 +5,7 @@ use std::hash::{BuildHasher, Hasher};
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
-use rag_fusion::{FusedHit, Normalization, Run, normalize};
+use rag_fusion::{Contribution, Fused, FusedHit, Normalization, Run, normalize};
 use rag_ltr::schema::Migrations;
 
 use super::cached::{MATCHING, floats, payload};
@@ -48,6 +48,8 @@ pub(crate) struct Question<'a> {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Candidates<'a> {
     pub(crate) runs: &'a [(&'static str, &'a Run)],
+    pub(crate) fused: &'a Fused,
+    /// The best of them, which are asked about.
     pub(crate) pool: &'a [FusedHit],
 }
 
@@ -160,23 +162,24 @@ impl Extractor {
         if self.plan.retrieval.is_empty() {
             return;
         }
-        let scaled: Vec<Vec<f32>> =
-            candidates.runs.iter().map(|(_, run)| normalize(run, Normalization::MinMax)).collect();
+        let scaled: Vec<Vec<f64>> =
+            candidates.runs.iter().map(|(_, run)| normalize(run, &Normalization::MinMax)).collect();
         let columns = RUNS.map(|name| candidates.runs.iter().position(|(run, _)| *run == name));
         for (position, (hit, row)) in
             candidates.pool.iter().zip(values.chunks_exact_mut(self.plan.columns())).enumerate()
         {
             let row = &mut row[self.plan.retrieval.clone()];
+            let parts: Vec<Contribution> = candidates.fused.contributions(hit).collect();
             let (of_runs, of_all) = row.split_at_mut(3 * RUNS.len());
             for (cells, run) in of_runs.as_chunks_mut::<3>().0.iter_mut().zip(columns) {
                 let Some(run) = run else { continue };
-                let part = &hit.contributions[run];
+                let part = parts[run];
                 if let Some(rank) = part.rank {
-                    *cells = [rank as f32, part.score, scaled[run][rank - 1]];
+                    *cells = [rank as f32, part.score as f32, scaled[run][rank - 1] as f32];
                 }
             }
-            let found = hit.contributions.iter().filter(|part| part.rank.is_some()).count();
-            of_all.copy_from_slice(&[(position + 1) as f32, hit.score, found as f32]);
+            let found = parts.iter().filter(|part| part.rank.is_some()).count();
+            of_all.copy_from_slice(&[(position + 1) as f32, hit.score as f32, found as f32]);
         }
     }
 }

@@ -7,6 +7,7 @@ use rag_fusion::FusedHit;
 use super::extract::Work;
 use super::text::{B, K1};
 use crate::distance::dot_f32;
+use crate::embed::mean_vector;
 use crate::error::Result;
 use crate::lexical::BODY;
 
@@ -31,7 +32,7 @@ struct Feedback {
 impl Feedback {
     fn new(pool: &[FusedHit]) -> Feedback {
         let least = pool.last().map_or(0.0, |hit| hit.score);
-        let weights = pool.iter().take(DOCUMENTS).map(|hit| f64::from(hit.score - least));
+        let weights = pool.iter().take(DOCUMENTS).map(|hit| hit.score - least);
         let weights: Vec<f64> = weights.collect();
         // Candidates that are all alike count the same.
         let is_flat = weights.iter().all(|&weight| weight <= 0.0);
@@ -146,24 +147,6 @@ impl Work<'_> {
         }
         Ok(scores)
     }
-}
-
-/// The mean direction of the vectors of a document; empty where it has none.
-fn mean_vector(vectors: &[f32], dimension: usize) -> Vec<f32> {
-    if vectors.is_empty() || dimension == 0 {
-        return Vec::new();
-    }
-    let mut mean = vec![0.0f32; dimension];
-    for vector in vectors.chunks_exact(dimension) {
-        mean.iter_mut().zip(vector).for_each(|(mean, value)| *mean += value);
-    }
-    let length = dot_f32(&mean, &mean).sqrt();
-    if length > 0.0 {
-        for value in &mut mean {
-            *value /= length;
-        }
-    }
-    mean
 }
 
 /// The words with the largest weights; equal ones in the order of the words.

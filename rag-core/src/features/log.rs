@@ -1,6 +1,6 @@
 //! Rows of features for training.
 
-use rag_fusion::{FusedHit, Method, Run, Weighted, fuse};
+use rag_fusion::{Fused, Method, Normalization, Run, Weighted, fuse};
 use rag_ltr::Rows;
 use rag_ltr::schema::FeatureSchema;
 
@@ -44,11 +44,11 @@ impl LoggedQuery {
                 "`margins` has {found} values; give one for each of {wanted} candidates"
             )));
         }
-        let fused = self.scores.iter().enumerate().map(|(row, &score)| (row as u64, score));
+        let fused = self.scores.iter().enumerate().map(|(row, &score)| (row as u64, f64::from(score)));
         let blended = blend(fused, margins, weight)?;
         let mut scores = vec![0.0; self.scores.len()];
-        for hit in blended {
-            scores[hit.id as usize] = hit.score;
+        for hit in blended.hits() {
+            scores[hit.id as usize] = hit.score as f32;
         }
         Ok(scores)
     }
@@ -59,18 +59,19 @@ impl LoggedQuery {
 ///
 /// # Errors
 /// `InvalidArgument` for scores that are not finite and a weight outside 0 to 1.
-pub(crate) fn blend(fused: impl Iterator<Item = (u64, f32)>, margins: &[f64], weight: f32) -> Result<Vec<FusedHit>> {
+pub(crate) fn blend(fused: impl Iterator<Item = (u64, f64)>, margins: &[f64], weight: f32) -> Result<Fused> {
     if !(0.0..=1.0).contains(&weight) {
         return Err(Error::invalid(format!("`weight` is {weight}; give 0 to 1")));
     }
     let failed = |error: rag_fusion::Error| Error::invalid(format!("scores of a ranker: {error}")).with_source(error);
-    let fused: Vec<(u64, f32)> = fused.collect();
-    // What all of them have in common is taken off before they are rounded, so that it costs no digits.
-    let least = margins.iter().copied().fold(f64::INFINITY, f64::min);
-    let model = Run::new("ltr", fused.iter().zip(margins).map(|(&(id, _), &margin)| (id, (margin - least) as f32)));
+    if let Some(margin) = margins.iter().find(|margin| !margin.is_finite()) {
+        return Err(Error::invalid(format!("scores of a ranker: {margin} is not finite")));
+    }
+    let fused: Vec<(u64, f64)> = fused.collect();
+    let model = Run::new("ltr", fused.iter().zip(margins).map(|(&(id, _), &margin)| (id, margin)));
     let (model, fused) = (model.map_err(failed)?, Run::new("fused", fused).map_err(failed)?);
-    let runs = [Weighted::new(&fused, 1.0 - weight), Weighted::new(&model, weight)];
-    fuse(&runs, Method::default(), usize::MAX).map_err(failed)
+    let runs = [Weighted::new(&fused, f64::from(1.0 - weight)), Weighted::new(&model, f64::from(weight))];
+    fuse(&runs, &Method::Sum, &Normalization::MinMax, usize::MAX).map_err(failed)
 }
 
 impl FeatureLog {

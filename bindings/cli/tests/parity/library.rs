@@ -7,8 +7,10 @@ use std::time::Duration;
 use rag_core::ann::{KeyedIndex, KeyedQuery};
 use rag_core::embed::{self, Embedder, ModelOptions, TextKind};
 use rag_core::engine::{Answer, Hit, Mode, SearchRequest};
+use rag_core::fusion::Parameters;
 use rag_core::{Cancel, Document, Engine, Error, Filter, Metadata, Result, Scope, Value};
-use rag_runtime::{Model, maps, vectors};
+use rag_runtime::maps::{self, Fusion};
+use rag_runtime::{Model, vectors};
 use serde_json::{Map, Value as Json, json};
 
 use super::ltr::{self, Learning};
@@ -207,17 +209,20 @@ fn of_runs(function: &str, with: &Json) -> Result<Json> {
             let run = |run: &Json| -> maps::Scores {
                 let of_query = |(query, scores): (&String, &Json)| {
                     let scores = scores.as_object().unwrap().iter();
-                    (query.clone(), scores.map(|(id, score)| (id.clone(), score.as_f64().unwrap() as f32)).collect())
+                    (query.clone(), scores.map(|(id, score)| (id.clone(), score.as_f64().unwrap())).collect())
                 };
                 run.as_object().unwrap().iter().map(of_query).collect()
             };
             let runs = with["runs"].as_array().unwrap().iter().map(run).collect();
-            let method = with["method"].as_str().unwrap_or("rrf");
-            let weights = with.get("weights").filter(|weights| !weights.is_null()).map(numbers);
-            let k = with["k"].as_f64().map(|k| k as f32);
-            let fused = maps::fuse(runs, method, k, weights, with["normalization"].as_str())?;
-            let pairs =
-                |hits: Vec<(String, f32)>| hits.into_iter().map(|(id, score)| json!([id, float(score)])).collect();
+            let text = |name: &str| with[name].as_str().map(str::to_owned);
+            let number = |name: &str| with[name].as_f64();
+            let parameters =
+                Parameters { k: number("k"), sigma: number("sigma"), gamma: number("gamma"), phi: number("phi") };
+            let weights = with.get("weights").filter(|weights| !weights.is_null());
+            let weights = weights.map(|weights| serde_json::from_value(weights.clone()).unwrap());
+            let how = Fusion { method: text("method"), parameters, weights, normalization: text("normalization") };
+            let fused = maps::fuse(runs, &how)?;
+            let pairs = |hits: Vec<(String, f64)>| hits.into_iter().map(|(id, score)| json!([id, score])).collect();
             Ok(fused.into_iter().map(|(query, hits)| json!([query, Json::Array(pairs(hits))])).collect())
         }
         "evaluate" => {

@@ -1120,17 +1120,21 @@ def evaluate(qrels: collections.abc.Mapping[str, collections.abc.Mapping[str, in
         {metric: mean}, or {query: {metric: value}} with per_query.
     """
 
-def fuse(runs: collections.abc.Sequence[collections.abc.Mapping[str, collections.abc.Mapping[str, float]]], method: str = "rrf", k: float | None = None, weights: collections.abc.Sequence[float] | None = None, normalization: str | None = None) -> dict[str, dict[str, float]]:
+def fuse(runs: collections.abc.Sequence[collections.abc.Mapping[str, collections.abc.Mapping[str, float]]], method: str = "rrf", k: float | None = None, weights: collections.abc.Sequence[float] | None = None, normalization: str | None = None, *, sigma: float | None = None, gamma: float | None = None, phi: float | None = None) -> dict[str, dict[str, float]]:
     """
     Fuses runs; a run is {query: {document: score}}, higher scores are better.
 
     Args:
         runs: At least one.
-        method: "rrf", reciprocal rank fusion: the sum of weight / (k + rank); or "convex": the sum of weight · normalised
-            score.
+        method: By ranks "rrf", "isr", "log_isr", "logn_isr", "borda", "condorcet", "rbc"; by scores "sum" (also "convex":
+            weights make it one), "mnz", "anz", "max", "min", "med", "gmnz", "wmnz", "mixed". docs/fusion.md has the formulas.
         k: The constant of "rrf"; 60 unless told.
         weights: One for each run; None for 1 each.
-        normalization: Of "convex": "min_max" (the default), "z_score", "dbsf" or "none".
+        normalization: Of methods by scores: "min_max" (the default), "max", "sum", "z_score", "rank", "borda", "dbsf", "l2",
+            "sigmoid", "none", or "min_max_inverted" where lower scores are better.
+        sigma: Of "logn_isr"; 0.01 unless told.
+        gamma: Of "gmnz".
+        phi: Of "rbc".
 
     Returns:
         A run, each query with its documents best first; equal scores by the first run that has the document, then by id.

@@ -314,7 +314,7 @@ fn a_stage_that_fails_or_is_late_leaves_the_fused_order_and_says_so() {
     assert_eq!(expired.kind(), ErrorKind::DeadlineExceeded);
 
     // A model whose scores cannot be ranked.
-    engine.set_ranker(Some(linear(&[("my.letters", f64::from(f32::MAX))])), 1.0).unwrap();
+    engine.set_ranker(Some(linear(&[("my.letters", f64::MAX)])), 1.0).unwrap();
     let answer = engine.search(&scope, &ask("snow road")).unwrap();
     assert_eq!(ids(&answer), ids(&fused));
     assert!(answer.degraded[0].starts_with("ltr: "), "{:?}", answer.degraded);
