@@ -143,14 +143,11 @@ impl FusionConfig {
         let FusionConfig { k, sigma, gamma, phi, .. } = *self;
         let method = Method::from_name(&self.method, Parameters { k, sigma, gamma, phi });
         let method = method.map_err(|error| Error::invalid(format!("`fusion`: {error}")).with_source(error))?;
-        match Normalization::from_name(&self.normalization) {
-            Some(normalization) => Ok((method, normalization)),
-            None => {
-                let known = Normalization::NAMES.join(", ");
-                let given = &self.normalization;
-                Err(Error::invalid(format!("`fusion.normalization` is {given:?}; give one of {known}")))
-            }
-        }
+        let normalization = Normalization::from_name(&self.normalization).ok_or_else(|| {
+            let (given, known) = (&self.normalization, Normalization::NAMES.join(", "));
+            Error::invalid(format!("`fusion.normalization` is {given:?}; give one of {known}"))
+        })?;
+        Ok((method, normalization))
     }
 }
 

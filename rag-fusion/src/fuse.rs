@@ -11,8 +11,8 @@ use crate::rank::ranked;
 use crate::run::Run;
 use crate::votes::majorities;
 
-/// What is known of ids. Seeded anew in each process, so that ids chosen to collide in one do not in another.
-pub(crate) type Seen<'a, Id, T> = HashMap<&'a Id, T, foldhash::fast::RandomState>;
+/// What is known of ids. Its hashes are seeded anew in each process, so that ids chosen to collide in one do not in another.
+type Seen<'a, Id, T> = HashMap<&'a Id, T, foldhash::fast::RandomState>;
 
 /// A run and how much it counts.
 #[derive(Debug)]
@@ -203,7 +203,7 @@ fn scaled<Id>(run: &Run<Id>, method: &Method, normalization: &Normalization, pla
         Method::Rrf { k } => by_rank(&|at| 1.0 / (k + (at + 1) as f64)),
         Method::Isr | Method::LogIsr | Method::LognIsr { .. } => by_rank(&|at| 1.0 / ((at + 1) as f64).powi(2)),
         Method::Borda => {
-            let absent = Some((all as f64 - n as f64 + 1.0) / 2.0);
+            let absent = Some((all + 1 - n.min(all)) as f64 / 2.0);
             Scaled { absent, ..by_rank(&|at| all as f64 - at as f64) }
         }
         Method::Condorcet => by_rank(&|at| all as f64 - at as f64),
@@ -312,9 +312,8 @@ fn check<Id>(runs: &[Weighted<'_, Id>], method: &Method, normalization: &Normali
     if !runs.is_empty() && runs.iter().all(|run| run.weight == 0.0) {
         return Err(Error::NoWeight);
     }
-    let learnt = |what, learnt: usize| match learnt == runs.len() {
-        true => Ok(()),
-        false => Err(Error::Runs { what, learnt, given: runs.len() }),
+    let learnt = |what, learnt: usize| {
+        if learnt == runs.len() { Ok(()) } else { Err(Error::Runs { what, learnt, given: runs.len() }) }
     };
     if let Normalization::Calibrated(calibrations) = normalization {
         learnt("the normalisation", calibrations.len())?;

@@ -98,7 +98,7 @@ pub(crate) fn scale<Id>(run: &Run<Id>, normalization: &Normalization, (position,
         Normalization::MinMax => linear(&mut scores, low, high - low, 1.0),
         Normalization::Max => {
             let most = high.max(1e-9);
-            scores.iter_mut().for_each(|score| *score /= most);
+            map(&mut scores, |score| score / most);
         }
         Normalization::Sum => {
             let sum = scores.iter().map(|score| score - low).sum::<f64>();
@@ -119,20 +119,26 @@ pub(crate) fn scale<Id>(run: &Run<Id>, normalization: &Normalization, (position,
         Normalization::L2 => {
             let length = scores.iter().map(|score| score.powi(2)).sum::<f64>().sqrt();
             if length > 0.0 {
-                scores.iter_mut().for_each(|score| *score /= length);
+                map(&mut scores, |score| score / length);
             }
         }
         Normalization::Sigmoid => {
             z_scores(&mut scores);
-            scores.iter_mut().for_each(|score| *score = 1.0 / (1.0 + (-*score).exp()));
+            map(&mut scores, |score| 1.0 / (1.0 + (-score).exp()));
         }
         Normalization::Calibrated(calibrations) => {
             if let Some(calibration) = calibrations.get(position) {
-                scores.iter_mut().for_each(|score| *score = calibration.probability(*score));
+                map(&mut scores, |score| calibration.probability(score));
             }
         }
     }
     Scaled { scores, absent }
+}
+
+fn map(scores: &mut [f64], to: impl Fn(f64) -> f64) {
+    for score in scores {
+        *score = to(*score);
+    }
 }
 
 /// `(s − zero) / width`; `flat` where all are equal.
@@ -168,5 +174,5 @@ fn within_reach(scores: &mut [f64], largest: f64) {
         _ if largest > 0.0 && largest < 2f64.powi(-400) => 2f64.powi(600),
         _ => return,
     };
-    scores.iter_mut().for_each(|score| *score *= factor);
+    map(scores, |score| score * factor);
 }

@@ -1,10 +1,12 @@
 //! A run: the ranked answer of one retriever.
 
 use std::cmp::Ordering;
+use std::collections::HashSet;
 use std::hash::Hash;
 
+use foldhash::fast::RandomState;
+
 use crate::error::{Error, Result};
-use crate::fuse::Seen;
 
 /// One hit of a run.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -53,8 +55,8 @@ impl<Id: Eq + Hash> Run<Id> {
         if let Some(position) = hits.iter().position(|hit| hit.score.is_nan()) {
             return Err(Error::NotANumber { run: name, position });
         }
-        let mut seen = Seen::with_capacity_and_hasher(hits.len(), foldhash::fast::RandomState::default());
-        let again = hits.iter().position(|hit| seen.insert(&hit.id, ()).is_some());
+        let mut seen: HashSet<&Id, RandomState> = HashSet::with_capacity_and_hasher(hits.len(), RandomState::default());
+        let again = hits.iter().position(|hit| !seen.insert(&hit.id));
         drop(seen);
         match again {
             Some(position) => Err(Error::Duplicate { run: name, position }),

@@ -1,7 +1,8 @@
 //! Laws of fusion, each beside a naive computation.
-#![allow(clippy::unwrap_used, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, missing_docs)]
 
-use std::collections::BTreeMap;
+use std::cmp::Ordering;
+use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 use rag_fusion::learned::{Judged, bayes_fuse, map_fuse, pos_fuse, prob_fuse, seg_fuse, slide_fuse};
@@ -183,7 +184,7 @@ fn calibrations_rise_and_find_the_truth() {
 /// Every method, with something learnt for so many runs.
 fn methods(runs: usize) -> Vec<Method> {
     let answer = |run: usize, query: usize| Judged {
-        hits: (0..20).map(|rank| (rank * 7 + query * 3 + run) % 5 == 0 && rank != 19).collect(),
+        hits: (0..20).map(|rank| (rank * 7 + query * 3 + run).is_multiple_of(5) && rank != 19).collect(),
         relevant: 9,
     };
     let judged: Vec<Vec<Judged>> = (0..runs).map(|run| (0..4).map(|query| answer(run, query)).collect()).collect();
@@ -207,14 +208,16 @@ fn normalizations() -> Vec<Normalization> {
     Normalization::NAMES.iter().map(|name| Normalization::from_name(name).unwrap()).collect()
 }
 
-/// The score of a document as the formulas have it, written down once more: for each run that has it, or gives something to
-/// who is not there, rank (0: not there), normalised score and weight.
-fn by_formula(method: &Method, found: &[(usize, usize, f64, f64)], lengths: &[usize], all: usize) -> f64 {
-    let there: Vec<&(usize, usize, f64, f64)> = found.iter().collect();
+/// Number of the run, rank there (0: not there, but it gives something), normalised score and weight.
+type Found = (usize, usize, f64, f64);
+
+/// The score of a document as the formulas have it, written down once more.
+fn by_formula(method: &Method, found: &[Found], lengths: &[usize], all: usize) -> f64 {
+    let there: Vec<&Found> = found.iter().collect();
     let m = there.len() as f64;
-    let sum = |of: &dyn Fn(&(usize, usize, f64, f64)) -> f64| there.iter().map(|hit| of(hit)).sum::<f64>();
+    let sum = |of: &dyn Fn(&Found) -> f64| there.iter().map(|hit| of(hit)).sum::<f64>();
     let ranked: Vec<_> = found.iter().filter(|hit| hit.1 > 0).collect();
-    let of_ranks = |of: &dyn Fn(&(usize, usize, f64, f64)) -> f64| ranked.iter().map(|hit| of(hit)).sum::<f64>();
+    let of_ranks = |of: &dyn Fn(&Found) -> f64| ranked.iter().map(|hit| of(hit)).sum::<f64>();
     let isr = of_ranks(&|hit| hit.3 / (hit.1 * hit.1) as f64);
     let mut weighted: Vec<f64> = there.iter().map(|hit| hit.3 * hit.2).collect();
     weighted.sort_by(f64::total_cmp);
@@ -229,7 +232,7 @@ fn by_formula(method: &Method, found: &[(usize, usize, f64, f64)], lengths: &[us
         Method::Anz => weighted.iter().sum::<f64>() / m,
         Method::Max => *weighted.last().unwrap(),
         Method::Min => weighted[0],
-        Method::Med => (weighted[(weighted.len() - 1) / 2] + weighted[weighted.len() / 2]) / 2.0,
+        Method::Med => f64::midpoint(weighted[(weighted.len() - 1) / 2], weighted[weighted.len() / 2]),
         Method::Gmnz { gamma } => m.powf(*gamma) * weighted.iter().sum::<f64>(),
         Method::Wmnz => sum(&|hit| hit.2) * sum(&|hit| hit.3),
         Method::Mixed => m.sqrt() * weighted.iter().sum::<f64>(),
@@ -267,7 +270,7 @@ proptest! {
         let normalization = &normalizations()[normalization];
         // Weights only where absent runs do not answer as well.
         let weights = if matches!(method, Method::Borda) { [1.0; 3] } else { [0.2, 0.5, 1.3] };
-        let all: BTreeMap<u64, ()> = runs.iter().flat_map(Run::hits).map(|hit| (hit.id, ())).collect();
+        let all: BTreeSet<u64> = runs.iter().flat_map(Run::hits).map(|hit| hit.id).collect();
         let weighted: Vec<(&Run, f64)> = runs.iter().zip(weights).collect();
         let fused = fused(&weighted, &method, normalization);
         prop_assert_eq!(fused.hits().len(), all.len());
@@ -304,8 +307,11 @@ proptest! {
         for one in fused.hits() {
             let points = |other: &rag_fusion::FusedHit| {
                 let votes: f64 = weighted.iter().map(|(run, weight)| {
-                    let (one, other) = (rank(run, one.id), rank(run, other.id));
-                    if one < other { *weight } else if one > other { -weight } else { 0.0 }
+                    match rank(run, one.id).cmp(&rank(run, other.id)) {
+                        Ordering::Less => *weight,
+                        Ordering::Equal => 0.0,
+                        Ordering::Greater => -weight,
+                    }
                 }).sum();
                 if votes > 0.0 { 1.0 } else if votes < 0.0 { 0.0 } else { 0.5 }
             };

@@ -1,5 +1,5 @@
 //! Equal to ranx 0.3.21, whose answers are in fixtures/ranx.json (made by fixtures/ranx_fixtures.py).
-#![allow(clippy::unwrap_used, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, missing_docs)]
 
 use std::collections::BTreeMap;
 
@@ -109,9 +109,11 @@ fn every_score_is_that_of_ranx() {
                 let runs: Vec<Run<&str>> = query
                     .runs
                     .iter()
-                    .map(|hits| match is_inverted {
-                        true => Run::new("run", hits.iter().map(|(id, score)| (&**id, -score))).unwrap(),
-                        false => Run::ranked("run", hits.iter().map(|(id, score)| (&**id, *score))).unwrap(),
+                    .map(|hits| {
+                        let signed = |sign: f64| hits.iter().map(move |(id, score)| (&**id, sign * score));
+                        let run =
+                            if is_inverted { Run::new("run", signed(-1.0)) } else { Run::ranked("run", signed(1.0)) };
+                        run.unwrap()
                     })
                     .collect();
                 let weight = |run: usize| weights.as_ref().map_or(1.0, |weights| weights[run]);

@@ -33,37 +33,36 @@ pub(super) struct Listed<'p> {
     pub(super) marginal: Option<f64>,
 }
 
-impl Inner {
-    /// The best `count` candidates that may leave. Equal scores rank by the first run, then by id: all that tie with the last
-    /// one take part, so that the order of indexing decides nothing.
-    pub(super) fn settle<'p>(
-        &self,
-        snapshot: &Snapshot,
-        scope: &Scope,
-        request: &SearchRequest,
-        found: &Found<'_>,
-        order: &'p Order<'_>,
-        count: usize,
-    ) -> Result<Vec<Listed<'p>>> {
-        let Some(field) = &request.collapse else { return settled(snapshot, scope, request, found, order, count) };
-        let mut deep = count;
-        loop {
-            let list = settled(snapshot, scope, request, found, order, deep)?;
-            let keys = list.iter().map(|listed| listed.record.metadata.get(field).map(key_of));
-            let collapsed = collapse(keys, 1).map_err(|error| Error::internal(error.to_string()).with_source(error))?;
-            if collapsed.kept.len() >= count || deep >= order.places.len() {
-                let mut list: Vec<Option<Listed<'p>>> = list.into_iter().map(Some).collect();
-                for group in collapsed.groups {
-                    if let Some(Some(first)) = group.kept.first().map(|&kept| &mut list[kept]) {
-                        first.hidden = group.hidden;
-                    }
+/// The best `count` candidates that may leave. Equal scores rank by the first run, then by id: all that tie with the last
+/// one take part, so that the order of indexing decides nothing.
+pub(super) fn settle<'p>(
+    snapshot: &Snapshot,
+    scope: &Scope,
+    request: &SearchRequest,
+    found: &Found<'_>,
+    order: &'p Order<'_>,
+    count: usize,
+) -> Result<Vec<Listed<'p>>> {
+    let Some(field) = &request.collapse else { return settled(snapshot, scope, request, found, order, count) };
+    let mut deep = count;
+    loop {
+        let list = settled(snapshot, scope, request, found, order, deep)?;
+        let keys = list.iter().map(|listed| listed.record.metadata.get(field).map(key_of));
+        let collapsed = collapse(keys, 1).map_err(|error| Error::internal(error.to_string()).with_source(error))?;
+        if collapsed.kept.len() >= count || deep >= order.places.len() {
+            let mut list: Vec<Option<Listed<'p>>> = list.into_iter().map(Some).collect();
+            for group in collapsed.groups {
+                if let Some(Some(first)) = group.kept.first().map(|&kept| &mut list[kept]) {
+                    first.hidden = group.hidden;
                 }
-                return Ok(collapsed.kept.into_iter().take(count).filter_map(|kept| list[kept].take()).collect());
             }
-            deep *= 2;
+            return Ok(collapsed.kept.into_iter().take(count).filter_map(|kept| list[kept].take()).collect());
         }
+        deep *= 2;
     }
+}
 
+impl Inner {
     /// Puts the best candidates in the order of the reranker, if there is one. Where it fails or takes too long the order
     /// stays, which `degraded` then says.
     pub(super) fn rerank(
@@ -98,52 +97,48 @@ impl Inner {
         }
         Ok(())
     }
+}
 
-    /// Puts variety before relevance as far as the request asks for it: maximal marginal relevance by the cosine of the
-    /// documents' vectors. Without time the order stays.
-    pub(super) fn diversify(
-        &self,
-        stages: &Stages<'_>,
-        snapshot: &Snapshot,
-        request: &SearchRequest,
-        list: &mut Vec<Listed<'_>>,
-        degraded: &mut Vec<String>,
-    ) -> Result<()> {
-        let Some(lambda) = request.diversity else { return Ok(()) };
-        let hurried = request.cancel.hurried(SHARE_OF_TIME);
-        let diversified = stages.run_until(&hurried, Stage::Diversify, || {
-            let dimension = snapshot.vectors.dimension();
-            let vector =
-                |listed: &Listed<'_>| mean_vector(snapshot.vectors.vectors_of(listed.place.fused.id), dimension);
-            let vectors: Vec<Vec<f32>> = list.iter().map(vector).collect();
-            let cosine = |one: usize, other: usize| match (&vectors[one][..], &vectors[other][..]) {
-                ([], _) | (_, []) => 0.0,
-                (one, other) => f64::from(dot_f32(one, other)),
-            };
-            let reranked = list.iter().take_while(|listed| listed.reranked.is_some()).count();
-            let relevance = |listed: &Listed<'_>| f64::from(listed.reranked.unwrap_or(listed.place.score));
-            // What the reranker has not seen has scores of another kind, and keeps its place behind.
-            let seen = if reranked > 0 { reranked } else { list.len() };
-            let relevance: Vec<f64> = list[..seen].iter().map(relevance).collect();
-            let stopped = || hurried.check().is_err();
-            let mmr = Mmr::new(f64::from(lambda)).pick(&relevance, cosine, seen, &stopped);
-            mmr.map_err(|error| Error::invalid(format!("`diversity`: {error}")).with_source(error))
-        });
-        match skipped(diversified, request)? {
-            Ok(diversified) if diversified.stopped => degraded.push("diversify: there was no time".to_owned()),
-            Ok(diversified) => {
-                let mut before: Vec<Option<Listed<'_>>> = std::mem::take(list).into_iter().map(Some).collect();
-                for picked in diversified.picked {
-                    list.extend(
-                        before[picked.position].take().map(|listed| Listed { marginal: picked.value, ..listed }),
-                    );
-                }
-                list.extend(before.into_iter().flatten());
+/// Puts variety before relevance as far as the request asks for it: maximal marginal relevance by the cosine of the
+/// documents' vectors. Without time the order stays.
+pub(super) fn diversify(
+    stages: &Stages<'_>,
+    snapshot: &Snapshot,
+    request: &SearchRequest,
+    list: &mut Vec<Listed<'_>>,
+    degraded: &mut Vec<String>,
+) -> Result<()> {
+    let Some(lambda) = request.diversity else { return Ok(()) };
+    let hurried = request.cancel.hurried(SHARE_OF_TIME);
+    let diversified = stages.run_until(&hurried, Stage::Diversify, || {
+        let dimension = snapshot.vectors.dimension();
+        let vector = |listed: &Listed<'_>| mean_vector(snapshot.vectors.vectors_of(listed.place.fused.id), dimension);
+        let vectors: Vec<Vec<f32>> = list.iter().map(vector).collect();
+        let cosine = |one: usize, other: usize| match (&vectors[one][..], &vectors[other][..]) {
+            ([], _) | (_, []) => 0.0,
+            (one, other) => f64::from(dot_f32(one, other)),
+        };
+        let reranked = list.iter().take_while(|listed| listed.reranked.is_some()).count();
+        let relevance = |listed: &Listed<'_>| f64::from(listed.reranked.unwrap_or(listed.place.score));
+        // What the reranker has not seen has scores of another kind, and keeps its place behind.
+        let seen = if reranked > 0 { reranked } else { list.len() };
+        let relevance: Vec<f64> = list[..seen].iter().map(relevance).collect();
+        let stopped = || hurried.check().is_err();
+        let mmr = Mmr::new(f64::from(lambda)).pick(&relevance, cosine, seen, &stopped);
+        mmr.map_err(|error| Error::invalid(format!("`diversity`: {error}")).with_source(error))
+    });
+    match skipped(diversified, request)? {
+        Ok(diversified) if diversified.stopped => degraded.push("diversify: there was no time".to_owned()),
+        Ok(diversified) => {
+            let mut before: Vec<Option<Listed<'_>>> = std::mem::take(list).into_iter().map(Some).collect();
+            for picked in diversified.picked {
+                list.extend(before[picked.position].take().map(|listed| Listed { marginal: picked.value, ..listed }));
             }
-            Err(reason) => degraded.push(format!("diversify: {reason}")),
+            list.extend(before.into_iter().flatten());
         }
-        Ok(())
+        Err(reason) => degraded.push(format!("diversify: {reason}")),
     }
+    Ok(())
 }
 
 impl Listed<'_> {

@@ -7,7 +7,7 @@ use rag_fusion::{Fused, FusedHit, Method, Normalization, Run, Weighted, fuse};
 
 use super::Inner;
 use super::api::{Answer, Explanation, Hit, LtrExplanation, Mode, Passage, RunExplanation, SearchRequest};
-use super::list::Listed;
+use super::list::{Listed, diversify, settle};
 use super::rank::{Order, Place};
 use super::snapshot::{Snapshot, Visible};
 use super::stages::Stages;
@@ -91,9 +91,9 @@ impl Inner {
         let order = self.rank(&stages, &snapshot, scope, request, depth, &found)?;
         let mut degraded: Vec<String> = found.degraded.iter().cloned().chain(order.skipped.clone()).collect();
         let listed = depth.listed.max(request.k);
-        let mut list = stages.run(Stage::Hydrate, || self.settle(&snapshot, scope, request, &found, &order, listed))?;
+        let mut list = stages.run(Stage::Hydrate, || settle(&snapshot, scope, request, &found, &order, listed))?;
         self.rerank(&stages, request, &mut list, &mut degraded)?;
-        self.diversify(&stages, &snapshot, request, &mut list, &mut degraded)?;
+        diversify(&stages, &snapshot, request, &mut list, &mut degraded)?;
         list.truncate(request.k);
         let hits = self.hits(request, &found, &order, list, only)?;
         self.lock.may_read()?;
