@@ -185,6 +185,7 @@ impl Default for RerankConfig {
     }
 }
 
+#[cfg(feature = "engine")]
 impl RerankConfig {
     /// The time that it may take.
     pub(crate) fn budget(&self) -> Option<std::time::Duration> {
