@@ -12,11 +12,16 @@
 //! # Ok::<(), rag_fusion::Error>(())
 //! ```
 
+mod canary;
 mod error;
 mod fuse;
 mod normalize;
 mod run;
 
+pub use canary::{
+    Arm, Canary, CanaryError, CanaryStatus, Decision, DecisionKind, Guardrail, Margin, Metric, Observation, RampPlan, Reading,
+    Sample, Verdict,
+};
 pub use error::{Error, Result};
 pub use fuse::{Contribution, FusedHit, Method, RRF_K, Weighted, fuse};
 pub use normalize::{Normalization, normalize};
