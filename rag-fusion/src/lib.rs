@@ -19,8 +19,8 @@ mod normalize;
 mod run;
 
 pub use canary::{
-    Arm, Canary, CanaryError, CanaryStatus, Decision, DecisionKind, Guardrail, Margin, Metric, Observation, RampPlan, Reading,
-    Sample, Verdict,
+    Arm, Canary, CanaryError, CanaryStatus, Decision, DecisionKind, Guardrail, Margin, Metric, Observation, RampPlan,
+    Reading, Sample, Verdict,
 };
 pub use error::{Error, Result};
 pub use fuse::{Contribution, FusedHit, Method, RRF_K, Weighted, fuse};

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::decision::{Reading, Sample, Verdict};
 use super::error::CanaryError;
-use super::sequential::{Difference, Moments, radius};
+use super::sequential::{Difference, MOST, Moments, radius};
 
 /// Values that each arm must have before its bounds are believed: they are asymptotic.
 const BURN_IN: u64 = 100;
@@ -196,7 +196,7 @@ impl Latency {
 
     pub(super) fn is_possible(&self) -> bool {
         match self {
-            Latency::Calibrating(counts) => counts.keys().all(|&bucket| bucket < BUCKETS),
+            Latency::Calibrating(counts) => counts.iter().all(|(&bucket, &n)| bucket < BUCKETS && n <= MOST),
             Latency::Above(_) => true,
         }
     }

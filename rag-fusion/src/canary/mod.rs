@@ -115,6 +115,9 @@ impl TryFrom<State> for Canary {
         if state.step > last || (state.step == last) != (state.status == CanaryStatus::Complete) {
             return wrong("step", "does not fit its plan and status");
         }
+        if state.control.max(state.candidate) > sequential::MOST {
+            return wrong("control", "or `candidate` counts more requests than there can be");
+        }
         if state.evidence.len() != state.plan.guardrails.len() {
             return wrong("evidence", "is not one for each guardrail");
         }
@@ -207,7 +210,8 @@ impl Canary {
     pub fn decide(&mut self, now_us: u64) -> Decision {
         self.state.latency.freeze();
         let state = &self.state;
-        let (samples, seconds) = (state.control.min(state.candidate), now_us.saturating_sub(state.since_us) / 1_000_000);
+        let (samples, seconds) =
+            (state.control.min(state.candidate), now_us.saturating_sub(state.since_us) / 1_000_000);
         let because = self.readings();
         let kind = self.kind(&because, samples, seconds);
         self.act(kind, now_us);

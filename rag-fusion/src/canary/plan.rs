@@ -135,12 +135,7 @@ impl RampPlan {
     }
 }
 
-fn check(
-    holds: bool,
-    field: &str,
-    value: &dyn std::fmt::Display,
-    wanted: &'static str,
-) -> Result<(), CanaryError> {
+fn check(holds: bool, field: &str, value: &dyn std::fmt::Display, wanted: &'static str) -> Result<(), CanaryError> {
     if holds {
         return Ok(());
     }

@@ -12,6 +12,12 @@ pub(super) struct Moments {
     squares: f64,
 }
 
+/// Most values that a count of a saved state is believed to have: all whole numbers up to here are 64-bit floats too.
+pub(super) const MOST: u64 = 1 << 53;
+
+/// What sums may be off by through rounding.
+const ROUNDING: f64 = 1e-9;
+
 /// One value at each end of `[0, 1]`.
 const ENDS: Moments = Moments { n: 2, mean: 0.5, squares: 0.5 };
 
@@ -44,7 +50,8 @@ impl Moments {
 
     /// Whether these can be the moments of values of `[0, 1]`.
     pub(super) fn is_possible(&self) -> bool {
-        (0.0..=1.0).contains(&self.mean) && self.squares.is_finite() && self.squares >= 0.0
+        let squares = 0.0..=self.n as f64;
+        self.n <= MOST && (-ROUNDING..=1.0 + ROUNDING).contains(&self.mean) && squares.contains(&self.squares)
     }
 }
 
@@ -88,7 +95,7 @@ impl Difference {
     /// Whether it can have come from values of `[0, 1]`.
     pub(super) fn is_possible(&self) -> bool {
         let known = [self.weight, self.walk, self.variance].iter().all(|number| number.is_finite());
-        known && self.weight >= 0.0 && self.variance >= 0.0 && self.walk.abs() <= self.weight
+        known && self.weight >= 0.0 && self.variance >= 0.0 && self.walk.abs() <= self.weight * (1.0 + ROUNDING)
     }
 }
 
@@ -109,4 +116,133 @@ pub(super) fn radius(variance: f64, tau: f64, alpha: f64) -> f64 {
     let time = tau * tau / variance;
     let crossing = 2.0 * (1.0 + (1.0 + time).sqrt() / (2.0 * alpha)).ln();
     (variance * (1.0 + 1.0 / time) * crossing).sqrt()
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use proptest::prelude::*;
+    use rand::rngs::SmallRng;
+    use rand::{Rng, SeedableRng};
+
+    use super::*;
+
+    fn moments(values: &[f64]) -> Moments {
+        let mut all = Moments::default();
+        values.iter().for_each(|&value| all.add(value));
+        all
+    }
+
+    proptest! {
+        #[test]
+        fn merged_moments_are_those_of_all_values(values in prop::collection::vec(0.0..=1.0, 0..60), cut in 0usize..60) {
+            let (left, right) = values.split_at(cut.min(values.len()));
+            let n = values.len().max(1) as f64;
+            let mean = values.iter().sum::<f64>() / n;
+            let squares = values.iter().map(|value| (value - mean).powi(2)).sum::<f64>();
+            for merged in [moments(left).merge(&moments(right)), moments(right).merge(&moments(left))] {
+                prop_assert_eq!(merged.n, values.len() as u64);
+                prop_assert!((merged.mean - mean).abs() < 1e-12);
+                prop_assert!((merged.squares - squares).abs() < 1e-12);
+                prop_assert!(merged.is_possible());
+            }
+        }
+    }
+
+    #[test]
+    fn variance_counts_one_more_value_at_either_end() {
+        // Of 0, 1, 0.5 and 0.5.
+        assert!((moments(&[0.5, 0.5]).variance() - 0.125).abs() < 1e-15);
+        // A rate of 0 of 98: as one event in 100.
+        assert!((moments(&[0.0; 98]).variance() - 0.01 * 0.99).abs() < 1e-15);
+    }
+
+    /// `∫ 2τ⁻¹φ(δ/τ) · exp(δ·S − δ²I/2) dδ` over `δ > 0`, added up in small steps: the mixture that [`radius`] bounds,
+    /// where `S = estimate · I`.
+    fn mixture(estimate: f64, variance: f64, tau: f64) -> f64 {
+        let information = 1.0 / variance;
+        let width = tau / 2000.0;
+        let density = |effect: f64| {
+            let prior = (2.0 / std::f64::consts::PI).sqrt() / tau * (-0.5 * (effect / tau).powi(2)).exp();
+            prior * (effect * estimate * information - 0.5 * effect * effect * information).exp()
+        };
+        (0..20_000).map(|step| density((f64::from(step) + 0.5) * width) * width).sum()
+    }
+
+    #[test]
+    fn at_the_radius_the_mixture_has_reached_its_level_and_hardly_more() {
+        for alpha in [0.001, 0.01, 0.05, 0.1] {
+            for (variance, tau) in [(1.0, 0.1), (1.0, 1.0), (0.01, 1.0), (0.0025, 1.0), (1e-6, 0.005)] {
+                let reached = alpha * mixture(radius(variance, tau, alpha), variance, tau);
+                assert!((1.0..1.2).contains(&reached), "{reached} at alpha {alpha}, variance {variance}, tau {tau}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_mixture_as_wide_as_the_margin_needs_nearly_the_least_information() {
+        // The information at which the radius is 1, by bisection.
+        let needed = |tau: f64, alpha: f64| {
+            let (mut low, mut high) = (0.1, 1e4);
+            for _ in 0..60 {
+                let middle = f64::midpoint(low, high);
+                *(if radius(1.0 / middle, tau, alpha) > 1.0 { &mut low } else { &mut high }) = middle;
+            }
+            low
+        };
+        for alpha in [0.001, 0.01, 0.05, 0.1] {
+            let least =
+                (1..400).map(|hundredths| needed(f64::from(hundredths) / 100.0, alpha)).fold(f64::INFINITY, f64::min);
+            assert!(needed(1.0, alpha) < 1.01 * least, "{} against {least} at alpha {alpha}", needed(1.0, alpha));
+        }
+    }
+
+    /// How many of `seeds` experiments without a difference are ever outside the bound, on either side, when they are looked at
+    /// after each request. `next` draws a value. The ramp goes on as soon as the candidate looks better, so its end depends on
+    /// the outcome.
+    fn ever_outside(seeds: u64, next: fn(&mut SmallRng) -> f64, bound: fn(f64) -> f64) -> [f64; 2] {
+        let mut outside = [0.0; 2];
+        for seed in 0..seeds {
+            let mut rng = SmallRng::seed_from_u64(seed);
+            let (mut step, mut past) = ([Moments::default(); 2], Difference::default());
+            let mut crossed = [false; 2];
+            let mut shares = [0.1, 0.25, 0.5].into_iter();
+            let mut share = shares.next().unwrap();
+            for request in 1..=6000 {
+                let value = next(&mut rng);
+                step[usize::from(rng.random::<f64>() < share)].add(value);
+                let now = past.with(&step[0], &step[1]);
+                let Some((estimate, variance)) = now.estimate() else { continue };
+                if request >= 1000 {
+                    crossed[0] |= estimate > bound(variance);
+                    crossed[1] |= -estimate > bound(variance);
+                }
+                if request % 1000 == 0
+                    && estimate < 0.0
+                    && let Some(more) = shares.next()
+                {
+                    (share, past, step) = (more, now, [Moments::default(); 2]);
+                }
+            }
+            (0..2).for_each(|side| outside[side] += f64::from(crossed[side]) / seeds as f64);
+        }
+        outside
+    }
+
+    #[test]
+    fn without_a_difference_the_bound_is_ever_passed_in_at_most_alpha() {
+        let ways: [(fn(&mut SmallRng) -> f64, fn(f64) -> f64); 3] = [
+            (|rng| rng.random(), |variance| radius(variance, 0.03, 0.05)),
+            (|rng| f64::from(rng.random::<f64>() < 0.005), |variance| radius(variance, 0.005, 0.05)),
+            (|rng| f64::from(rng.random::<f64>() < 0.6), |variance| radius(variance, 0.05, 0.05)),
+        ];
+        for (way, (next, bound)) in ways.into_iter().enumerate() {
+            let outside = ever_outside(400, next, bound);
+            assert!(outside.iter().all(|&share| share <= 0.05), "{outside:?} in {way}");
+        }
+        // What a test for one look would do here: the bound is what keeps the promise, not the data.
+        let one_look = ever_outside(400, |rng| rng.random(), |variance| 1.645 * variance.sqrt());
+        assert!(one_look.iter().all(|&share| share > 0.15), "{one_look:?}");
+    }
 }
