@@ -2,7 +2,7 @@
 //!
 //! A world has 2,000 queries whose popularity is Zipf's; each has its own quality (chance of a click) and the cache knows
 //! the popular ones. Latencies are log-normal. The canary is looked at after every 100 requests.
-#![allow(clippy::unwrap_used, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::print_stdout, missing_docs)]
 
 use rag_fusion::{Arm, Canary, CanaryStatus, Observation, RampPlan};
 use rand::rngs::SmallRng;
@@ -42,7 +42,9 @@ impl World {
                 sum
             })
             .collect();
-        popularity.iter_mut().for_each(|cumulated| *cumulated /= sum);
+        for cumulated in &mut popularity {
+            *cumulated /= sum;
+        }
         // Of mean 0.6.
         let quality = (0..QUERIES).map(|_| rng.random::<f64>().powf(2.0 / 3.0)).collect();
         World { popularity, quality }

@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::decision::{Reading, Sample, Verdict};
 use super::error::CanaryError;
-use super::sequential::{Difference, MOST, Moments, radius};
+use super::sequential::{Difference, MOST, Moments, radius, radius_of_harm};
 
 /// Values that each arm must have before its bounds are believed: they are asymptotic.
 const BURN_IN: u64 = 100;
@@ -291,7 +291,7 @@ impl Evidence {
         if control.n.min(candidate.n) < BURN_IN || margin <= 0.0 {
             return reading;
         }
-        let lower = harm - radius(variance, margin, alpha_lower);
+        let lower = harm - radius_of_harm(variance, margin, alpha_lower);
         let upper = harm + radius(variance, margin, alpha_upper);
         reading.lower = Some(lower);
         reading.upper = Some(upper);
