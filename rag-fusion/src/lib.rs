@@ -14,6 +14,7 @@
 //! ```
 
 mod calibrate;
+mod canary;
 pub mod diversify;
 mod error;
 mod fuse;
@@ -28,6 +29,10 @@ pub mod tune;
 mod votes;
 
 pub use calibrate::Calibration;
+pub use canary::{
+    Arm, Canary, CanaryError, CanaryStatus, Decision, DecisionKind, Guardrail, Margin, Metric, Observation, RampPlan,
+    Reading, Sample, Verdict,
+};
 pub use error::{Error, Result};
 pub use fuse::{Contribution, Fused, FusedHit, Weighted, fuse};
 pub use method::{Method, Parameters, RRF_K};
