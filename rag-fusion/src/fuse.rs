@@ -142,7 +142,8 @@ pub fn fuse<Id: Clone + Eq + Hash + Ord>(
     depth: usize,
 ) -> Result<Fused<Id>> {
     check(runs, method, normalization)?;
-    let (ids, ranks) = documents(runs);
+    let found = documents(runs);
+    let (ids, ranks) = (&found.ids, &found.ranks);
     let sides: Vec<Side> = (0..)
         .zip(runs)
         .map(|(position, Weighted { run, weight })| {
@@ -152,8 +153,12 @@ pub fn fuse<Id: Clone + Eq + Hash + Ord>(
         })
         .collect();
     let scores = match method {
-        Method::Condorcet => majorities(&sides, &ranks, ids.len()),
-        _ => ranks.chunks_exact(runs.len().max(1)).map(|ranks| combined(method, &sides, ranks)).collect(),
+        Method::Condorcet => majorities(&sides, ranks, ids.len()),
+        Method::Max | Method::Min | Method::Med => {
+            let mut values = Vec::new();
+            ranks.chunks_exact(runs.len().max(1)).map(|ranks| middle(method, &sides, ranks, &mut values)).collect()
+        }
+        _ => totals(method, &sides, &found).iter().map(|total| total.score(method)).collect(),
     };
     let is_before = |one: u32, other: u32| {
         let first = |document: u32| first_run(&sides, &ranks[document as usize * runs.len()..][..runs.len()]);
@@ -166,32 +171,43 @@ pub fn fuse<Id: Clone + Eq + Hash + Ord>(
         let position = document as usize;
         FusedHit { id: ids[position].clone(), score: scores[position], document }
     };
-    Ok(Fused { hits: order.into_iter().map(hit).collect(), ranks, sides })
+    Ok(Fused { hits: order.into_iter().map(hit).collect(), ranks: found.ranks, sides })
 }
 
-/// The documents of the runs that count, in the order in which they first appear, and for each its rank in each run.
-fn documents<'a, Id: Eq + Hash>(runs: &[Weighted<'a, Id>]) -> (Vec<&'a Id>, Vec<u32>) {
+/// The documents of the runs that count.
+struct Documents<'a, Id> {
+    /// In the order in which they first appear.
+    ids: Vec<&'a Id>,
+    /// For each its rank in each run; 0: it is not there.
+    ranks: Vec<u32>,
+    /// For each run that counts its documents, by their position in `ids`.
+    of_runs: Vec<Vec<u32>>,
+}
+
+fn documents<'a, Id: Eq + Hash>(runs: &[Weighted<'a, Id>]) -> Documents<'a, Id> {
     let most = runs.iter().map(|run| run.run.len()).sum();
     let mut seen: Seen<'a, Id, u32> = Seen::with_capacity_and_hasher(most, foldhash::fast::RandomState::default());
-    let (mut ids, mut ranks) = (Vec::with_capacity(most), Vec::with_capacity(most * runs.len()));
-    for (position, Weighted { run, .. }) in runs.iter().enumerate().filter(|(_, run)| run.weight > 0.0) {
-        for (rank, hit) in (1..).zip(run.hits()) {
-            let document = *seen.entry(&hit.id).or_insert_with(|| {
+    let mut ids = Vec::with_capacity(most);
+    let mut of_runs = vec![Vec::new(); runs.len()];
+    for (run, documents) in runs.iter().zip(&mut of_runs).filter(|(run, _)| run.weight > 0.0) {
+        documents.extend(run.run.hits().iter().map(|hit| {
+            *seen.entry(&hit.id).or_insert_with(|| {
                 ids.push(&hit.id);
-                ranks.resize(ids.len() * runs.len(), 0);
                 ids.len() as u32 - 1
-            });
-            ranks[document as usize * runs.len() + position] = rank;
+            })
+        }));
+    }
+    let mut ranks = vec![0; ids.len() * runs.len()];
+    for (number, (run, documents)) in runs.iter().zip(&of_runs).enumerate() {
+        let mut put = |document: u32, rank| ranks[document as usize * runs.len() + number] = rank;
+        if run.weight > 0.0 {
+            documents.iter().zip(1..).for_each(|(&document, rank)| put(document, rank));
+        } else {
+            let known = run.run.hits().iter().zip(1..);
+            known.for_each(|(hit, rank)| seen.get(&hit.id).into_iter().for_each(|&document| put(document, rank)));
         }
     }
-    for (position, Weighted { run, .. }) in runs.iter().enumerate().filter(|(_, run)| run.weight == 0.0) {
-        for (rank, hit) in (1..).zip(run.hits()) {
-            if let Some(&document) = seen.get(&hit.id) {
-                ranks[document as usize * runs.len() + position] = rank;
-            }
-        }
-    }
-    (ids, ranks)
+    Documents { ids, ranks, of_runs }
 }
 
 /// What each rank of a run brings by the method.
@@ -242,55 +258,77 @@ fn scaled<Id>(run: &Run<Id>, method: &Method, normalization: &Normalization, pla
     }
 }
 
-/// The score of a document by its ranks.
-#[inline]
-fn combined(method: &Method, sides: &[Side], ranks: &[u32]) -> f64 {
-    let (mut sum, mut rest) = (0.0, 0.0);
-    let (mut weight, mut runs) = (0.0, 0u32);
-    let (mut least, mut greatest) = (f64::INFINITY, f64::NEG_INFINITY);
-    for (side, &rank) in sides.iter().zip(ranks).filter(|(side, _)| side.weight > 0.0) {
-        let value = match (rank as usize).checked_sub(1) {
-            Some(at) => side.values[at],
-            None => match side.absent {
-                Some(absent) => absent,
-                None => continue,
-            },
-        };
-        let value = if matches!(method, Method::Wmnz) { value } else { finite(side.weight * value) };
-        (weight, runs) = (weight + side.weight, runs + 1);
-        (least, greatest) = (least.min(value), greatest.max(value));
-        // What rounding takes off a sum, kept beside it (Knuth's two-sum).
-        let next = sum + value;
-        let back = next - sum;
-        rest += (sum - (next - back)) + (value - back);
-        sum = next;
-    }
-    let sum = if rest.is_finite() { sum + rest } else { sum }; // beyond the numbers that there are
-    let count = f64::from(runs);
-    finite(match method {
-        Method::Isr | Method::Mnz => sum * count,
-        Method::LogIsr => sum * count.ln(),
-        Method::LognIsr { sigma } => sum * (count + sigma).ln(),
-        Method::Anz => sum / count,
-        Method::Gmnz { gamma } => sum * count.powf(*gamma),
-        Method::Wmnz => sum * weight,
-        Method::Mixed => sum * count.sqrt(),
-        Method::Max => greatest,
-        Method::Min => least,
-        Method::Med => median(sides, ranks),
-        _ => sum,
-    })
+/// What the runs that have a document add up to.
+#[derive(Debug, Clone, Copy, Default)]
+struct Total {
+    sum: f64,
+    /// What rounding took off the sum (Knuth's two-sum).
+    rest: f64,
+    weight: f64,
+    runs: f64,
 }
 
-fn median(sides: &[Side], ranks: &[u32]) -> f64 {
-    let of = |(side, &rank): (&Side, &u32)| {
+impl Total {
+    #[inline]
+    fn add(&mut self, value: f64, weight: f64) {
+        let next = self.sum + value;
+        let back = next - self.sum;
+        self.rest += (self.sum - (next - back)) + (value - back);
+        self.sum = next;
+        self.weight += weight;
+        self.runs += 1.0;
+    }
+
+    /// The score by a method that goes on from the sum.
+    fn score(&self, method: &Method) -> f64 {
+        // Beyond the numbers that there are the rest is none.
+        let sum = if self.rest.is_finite() { self.sum + self.rest } else { self.sum };
+        finite(match method {
+            Method::Isr | Method::Mnz => sum * self.runs,
+            Method::LogIsr => sum * self.runs.ln(),
+            Method::LognIsr { sigma } => sum * (self.runs + sigma).ln(),
+            Method::Anz => sum / self.runs,
+            Method::Gmnz { gamma } => sum * self.runs.powf(*gamma),
+            Method::Wmnz => sum * self.weight,
+            Method::Mixed => sum * self.runs.sqrt(),
+            _ => sum,
+        })
+    }
+}
+
+/// The totals of all documents, run after run.
+fn totals(method: &Method, sides: &[Side], found: &Documents<'_, impl Sized>) -> Vec<Total> {
+    let mut totals = vec![Total::default(); found.ids.len()];
+    for (number, side) in sides.iter().enumerate().filter(|(_, side)| side.weight > 0.0) {
+        let factor = if matches!(method, Method::Wmnz) { 1.0 } else { side.weight };
+        for (&document, value) in found.of_runs[number].iter().zip(&side.values) {
+            totals[document as usize].add(finite(factor * value), side.weight);
+        }
+        if let Some(absent) = side.absent {
+            let ranks = found.ranks.iter().skip(number).step_by(sides.len());
+            for (total, _) in totals.iter_mut().zip(ranks).filter(|(_, rank)| **rank == 0) {
+                total.add(finite(factor * absent), side.weight);
+            }
+        }
+    }
+    totals
+}
+
+/// The least, the greatest or the median of what the runs give a document.
+fn middle(method: &Method, sides: &[Side], ranks: &[u32], values: &mut Vec<f64>) -> f64 {
+    values.clear();
+    values.extend(sides.iter().zip(ranks).filter(|(side, _)| side.weight > 0.0).filter_map(|(side, &rank)| {
         let value = if rank > 0 { Some(side.values[rank as usize - 1]) } else { side.absent };
-        value.filter(|_| side.weight > 0.0).map(|value| side.weight * value)
-    };
-    let mut values: Vec<f64> = sides.iter().zip(ranks).filter_map(of).collect();
+        value.map(|value| finite(side.weight * value))
+    }));
     values.sort_unstable_by(f64::total_cmp);
-    let middle = values.len() / 2;
-    if values.len() % 2 == 1 { values[middle] } else { values[middle - 1] / 2.0 + values[middle] / 2.0 }
+    let half = values.len() / 2;
+    match method {
+        Method::Min => values[0],
+        Method::Max => values[values.len() - 1],
+        _ if values.len() % 2 == 1 => values[half],
+        _ => values[half - 1] / 2.0 + values[half] / 2.0,
+    }
 }
 
 fn first_run(sides: &[Side], ranks: &[u32]) -> usize {
