@@ -4,7 +4,7 @@
     cargo build --release -p rag-peers
     python benches/peers/fuse_runs.py [--rounds 7] [--queries 100] [--program target/release/fuse_runs]
 
-Half of the documents of a run are in another one as well. Each side has its runs in its own form before the clock
+Half of the documents of a run are in each of the others. Each side has its runs in its own form before the clock
 starts: ranx its `Run` objects, the program its `Run`s (ids as numbers, then as strings), the binding dictionaries,
 which it reads and writes within the time. ranx is warmed up first, which compiles it. A figure is the median over the
 rounds of microseconds a query; scores are compared before.

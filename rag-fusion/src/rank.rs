@@ -5,6 +5,8 @@ use std::cmp::Ordering;
 /// Digits of a pass, in bits.
 const BITS: u32 = 11;
 const BUCKETS: usize = 1 << BITS;
+/// Fewer scores are sorted sooner by comparing than the buckets are counted.
+const FEW: usize = 64;
 
 /// The positions of finite scores, the highest first; equal scores as `ties` has them.
 ///
@@ -20,13 +22,9 @@ pub(crate) fn ranked(scores: &[f64], ties: impl Fn(u32, u32) -> Ordering) -> Vec
         (if score < least { score } else { least }, if score > greatest { score } else { greatest })
     });
     let width = greatest - least;
-    if scores.len() < 64 || !width.is_finite() || width <= 0.0 {
-        order.sort_unstable_by(compare);
-        return order;
-    }
     let steps = f64::from((1u32 << (2 * BITS)) - 1);
     let per_step = steps / width;
-    if !per_step.is_finite() {
+    if scores.len() < FEW || !width.is_finite() || !per_step.is_finite() {
         order.sort_unstable_by(compare);
         return order;
     }

@@ -220,7 +220,8 @@ pub struct Hit {
     pub metadata: Metadata,
     /// The passage that matched best.
     pub passage: Passage,
-    /// How many further candidates have the same value of the field that the request collapses by.
+    /// How many further candidates, of those that were looked at, have the same value of the field that the request
+    /// collapses by.
     pub hidden: usize,
     /// How the hit came about, if asked for.
     pub explanation: Option<Explanation>,
@@ -240,7 +241,8 @@ pub struct Passage {
     pub text: String,
 }
 
-/// How a score came about. The parts of the runs add up to the fused score, which without a ranker is the score.
+/// How a score came about. Where the formula is a sum over the runs, their parts add up to the fused score, which without a
+/// ranker is the score.
 #[non_exhaustive]
 #[derive(Debug, Clone, PartialEq)]
 pub struct Explanation {

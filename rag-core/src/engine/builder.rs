@@ -8,6 +8,7 @@ use rag_governance::ModelIdentity;
 
 use super::lock::Lock;
 use super::open::{Layout, Writer};
+use super::search::Formula;
 use super::{Engine, Inner};
 use crate::cache::FeatureCache;
 use crate::config::EngineConfig;
@@ -133,7 +134,7 @@ impl EngineBuilder {
                 analyser: writer.analyser.clone(),
                 embedder,
                 telemetry: self.telemetry.unwrap_or_else(|| Arc::new(NoTelemetry)),
-                formula: self.config.fusion.formula()?,
+                formula: Formula::new(&self.config.fusion)?,
                 features,
                 ranking: ArcSwapOption::empty(),
                 reranker: ArcSwapOption::empty(),

@@ -6,7 +6,7 @@ use rag_fusion::diversify::{Mmr, collapse};
 use super::Inner;
 use super::api::{Passage, SearchRequest};
 use super::rank::{Order, Place};
-use super::search::{Found, is_permitted};
+use super::search::{Depth, Found, is_permitted};
 use super::snapshot::Snapshot;
 use super::stages::Stages;
 use crate::distance::dot_f32;
@@ -43,22 +43,35 @@ pub(super) fn settle<'p>(
     order: &'p Order<'_>,
     count: usize,
 ) -> Result<Vec<Listed<'p>>> {
-    let Some(field) = &request.collapse else { return settled(snapshot, scope, request, found, order, count) };
+    let first_run = |listed: &Listed<'_>| found.pool.first_run(listed.place.fused);
     let mut deep = count;
     loop {
-        let list = settled(snapshot, scope, request, found, order, deep)?;
+        let last = order.places.get(deep - 1).map_or(f32::NEG_INFINITY, |place| place.score);
+        let mut list = Vec::with_capacity(deep.min(order.places.len()));
+        for place in order.places.iter().take_while(|place| place.score >= last) {
+            let record = snapshot.existing_record(place.fused.id)?;
+            if is_permitted(&found.visible, scope, request, place.fused.id, &record) {
+                let passage = found.passage(place.fused, &record);
+                list.push(Listed { place, record, passage, hidden: 0, reranked: None, marginal: None });
+            }
+        }
+        list.sort_by(|a, b| {
+            let by_score = b.place.score.total_cmp(&a.place.score);
+            let by_run = by_score.then_with(|| first_run(a).cmp(&first_run(b)));
+            by_run.then_with(|| a.record.id.cmp(&b.record.id))
+        });
+        list.truncate(deep);
+        let Some(field) = &request.collapse else { return Ok(list) };
         let keys = list.iter().map(|listed| listed.record.metadata.get(field).map(key_of));
         let collapsed = collapse(keys, 1).map_err(|error| Error::internal(error.to_string()).with_source(error))?;
         if collapsed.kept.len() >= count || deep >= order.places.len() {
-            let mut list: Vec<Option<Listed<'p>>> = list.into_iter().map(Some).collect();
             for group in collapsed.groups {
-                if let Some(Some(first)) = group.kept.first().map(|&kept| &mut list[kept]) {
-                    first.hidden = group.hidden;
-                }
+                list[group.kept[0]].hidden = group.hidden;
             }
+            let mut list: Vec<Option<Listed<'p>>> = list.into_iter().map(Some).collect();
             return Ok(collapsed.kept.into_iter().take(count).filter_map(|kept| list[kept].take()).collect());
         }
-        deep *= 2;
+        deep *= 2; // too many alike: the groups are looked for among twice as many
     }
 }
 
@@ -100,11 +113,12 @@ impl Inner {
 }
 
 /// Puts variety before relevance as far as the request asks for it: maximal marginal relevance by the cosine of the
-/// documents' vectors. Without time the order stays.
+/// documents' vectors, among as many candidates as the depth says. Without time the order stays.
 pub(super) fn diversify(
     stages: &Stages<'_>,
     snapshot: &Snapshot,
     request: &SearchRequest,
+    depth: Depth,
     list: &mut Vec<Listed<'_>>,
     degraded: &mut Vec<String>,
 ) -> Result<()> {
@@ -113,22 +127,25 @@ pub(super) fn diversify(
     let diversified = stages.run_until(&hurried, Stage::Diversify, || {
         let dimension = snapshot.vectors.dimension();
         let vector = |listed: &Listed<'_>| mean_vector(snapshot.vectors.vectors_of(listed.place.fused.id), dimension);
-        let vectors: Vec<Vec<f32>> = list.iter().map(vector).collect();
+        let reranked = list.iter().take_while(|listed| listed.reranked.is_some()).count();
+        // What the reranker has not seen has scores of another kind, and keeps its place behind.
+        let pool = &list[..if reranked > 0 { reranked } else { list.len().min(depth.listed) }];
+        let vectors: Vec<Vec<f32>> = pool.iter().map(vector).collect();
         let cosine = |one: usize, other: usize| match (&vectors[one][..], &vectors[other][..]) {
             ([], _) | (_, []) => 0.0,
             (one, other) => f64::from(dot_f32(one, other)),
         };
-        let reranked = list.iter().take_while(|listed| listed.reranked.is_some()).count();
         let relevance = |listed: &Listed<'_>| f64::from(listed.reranked.unwrap_or(listed.place.score));
-        // What the reranker has not seen has scores of another kind, and keeps its place behind.
-        let seen = if reranked > 0 { reranked } else { list.len() };
-        let relevance: Vec<f64> = list[..seen].iter().map(relevance).collect();
+        let relevance: Vec<f64> = pool.iter().map(relevance).collect();
         let stopped = || hurried.check().is_err();
-        let mmr = Mmr::new(f64::from(lambda)).pick(&relevance, cosine, seen, &stopped);
+        let mmr = Mmr::new(f64::from(lambda)).pick(&relevance, cosine, pool.len(), &stopped);
         mmr.map_err(|error| Error::invalid(format!("`diversity`: {error}")).with_source(error))
     });
     match skipped(diversified, request)? {
-        Ok(diversified) if diversified.stopped => degraded.push("diversify: there was no time".to_owned()),
+        Ok(diversified) if diversified.stopped => {
+            request.cancel.check()?;
+            degraded.push("diversify: there was no time".to_owned());
+        }
         Ok(diversified) => {
             let mut before: Vec<Option<Listed<'_>>> = std::mem::take(list).into_iter().map(Some).collect();
             for picked in diversified.picked {
@@ -159,33 +176,6 @@ pub(super) fn skipped<T>(result: Result<T>, request: &SearchRequest) -> Result<R
             Ok(()) => Ok(Err(error)),
         },
     }
-}
-
-fn settled<'p>(
-    snapshot: &Snapshot,
-    scope: &Scope,
-    request: &SearchRequest,
-    found: &Found<'_>,
-    order: &'p Order<'_>,
-    count: usize,
-) -> Result<Vec<Listed<'p>>> {
-    let last = order.places.get(count - 1).map_or(f32::NEG_INFINITY, |place| place.score);
-    let mut list = Vec::with_capacity(count.min(order.places.len()));
-    for place in order.places.iter().take_while(|place| place.score >= last) {
-        let record = snapshot.existing_record(place.fused.id)?;
-        if is_permitted(&found.visible, scope, request, place.fused.id, &record) {
-            let passage = found.passage(place.fused, &record);
-            list.push(Listed { place, record, passage, hidden: 0, reranked: None, marginal: None });
-        }
-    }
-    let first_run = |listed: &Listed<'_>| found.pool.first_run(listed.place.fused);
-    list.sort_by(|a, b| {
-        let by_score = b.place.score.total_cmp(&a.place.score);
-        let by_run = by_score.then_with(|| first_run(a).cmp(&first_run(b)));
-        by_run.then_with(|| a.record.id.cmp(&b.record.id))
-    });
-    list.truncate(count);
-    Ok(list)
 }
 
 /// What documents of one group have alike: the value, of a list all values.

@@ -23,7 +23,6 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use arc_swap::{ArcSwap, ArcSwapOption};
-use rag_fusion::{Method, Normalization};
 
 pub use api::{
     Answer, DiskBytes, Explanation, FeatureExplanation, Hit, LtrExplanation, MAX_K, Mode, Passage, RunExplanation,
@@ -46,6 +45,7 @@ use crate::types::{Cancel, Document, Scope};
 use lock::Lock;
 use open::{Layout, Repairs, Writer};
 use rank::Ranking;
+use search::Formula;
 use snapshot::Snapshot;
 use stages::Stages;
 
@@ -81,7 +81,7 @@ struct Inner {
     embedder: Arc<dyn Embedder>,
     telemetry: Arc<dyn Telemetry>,
     /// How two runs become one.
-    formula: (Method, Normalization),
+    formula: Formula,
     features: Extractor,
     /// The model in use; without one the fused order stands.
     ranking: ArcSwapOption<Ranking>,

@@ -45,7 +45,8 @@ pub(super) struct Found<'a> {
     pub(super) visible: Visible,
     pub(super) vector: Option<Cow<'a, [f32]>>,
     pub(super) runs: Vec<(&'static str, Retrieved)>,
-    fusion: Fusion,
+    /// How the pool was made, for explanations.
+    fusion: String,
     pub(super) pool: Fused,
     plan: Option<&'static str>,
     degraded: Vec<String>,
@@ -90,10 +91,10 @@ impl Inner {
         let found = self.find(&stages, &snapshot, scope, request, depth)?;
         let order = self.rank(&stages, &snapshot, scope, request, depth, &found)?;
         let mut degraded: Vec<String> = found.degraded.iter().cloned().chain(order.skipped.clone()).collect();
-        let listed = depth.listed.max(request.k);
-        let mut list = stages.run(Stage::Hydrate, || settle(&snapshot, scope, request, &found, &order, listed))?;
+        let count = depth.listed.max(request.k);
+        let mut list = stages.run(Stage::Hydrate, || settle(&snapshot, scope, request, &found, &order, count))?;
         self.rerank(&stages, request, &mut list, &mut degraded)?;
-        diversify(&stages, &snapshot, request, &mut list, &mut degraded)?;
+        diversify(&stages, &snapshot, request, depth, &mut list, &mut degraded)?;
         list.truncate(request.k);
         let hits = self.hits(request, &found, &order, list, only)?;
         self.lock.may_read()?;
@@ -178,13 +179,13 @@ impl Inner {
     }
 
     /// One run keeps its own scores; two are combined with the dense weight of the configuration or the model.
-    fn fuse(&self, mode: Mode, runs: &[(&'static str, Retrieved)]) -> Result<(Fusion, Fused)> {
+    fn fuse(&self, mode: Mode, runs: &[(&'static str, Retrieved)]) -> Result<(String, Fused)> {
         let dense_weight = self.config.fusion.dense_weight.unwrap_or_else(|| self.embedder.dense_weight());
-        let alone = (Method::Sum, Normalization::None);
-        let ((method, normalization), name) = match mode {
-            Mode::Hybrid => (&self.formula, described(&self.config.fusion, &self.formula.0)),
-            Mode::Dense => (&alone, DENSE.to_owned()),
-            Mode::Lexical => (&alone, LEXICAL.to_owned()),
+        let Formula { method, normalization, name } = &self.formula;
+        let (method, normalization, name) = match mode {
+            Mode::Hybrid => (method, normalization, name.as_str()),
+            Mode::Dense => (&Method::Sum, &Normalization::None, DENSE),
+            Mode::Lexical => (&Method::Sum, &Normalization::None, LEXICAL),
         };
         let weight = |run: &str| match (mode, runs.len()) {
             (Mode::Hybrid, 2..) if run == DENSE => dense_weight,
@@ -194,7 +195,7 @@ impl Inner {
         let weighted: Vec<Weighted<'_>> =
             runs.iter().map(|(name, retrieved)| Weighted::new(&retrieved.run, f64::from(weight(name)))).collect();
         let pool = fuse(&weighted, method, normalization, usize::MAX).map_err(fusion_error)?;
-        Ok((Fusion { name }, pool))
+        Ok((name.to_owned(), pool))
     }
 }
 
@@ -211,21 +212,28 @@ fn visible(snapshot: &Snapshot, scope: &Scope, request: &SearchRequest) -> Resul
     })
 }
 
-/// How the pool was made, for explanations.
-struct Fusion {
+/// How two runs become one.
+#[derive(Debug)]
+pub(super) struct Formula {
+    method: Method,
+    normalization: Normalization,
+    /// For explanations, with what it depends on: `convex(min_max)`, `rrf(60)`, `isr`.
     name: String,
 }
 
-/// The formula with what it depends on: `convex(min_max)`, `rrf(60)`, `isr`.
-fn described(config: &FusionConfig, method: &Method) -> String {
-    let name = &config.method;
-    match method {
-        Method::Rrf { k: parameter } | Method::LognIsr { sigma: parameter } | Method::Rbc { phi: parameter } => {
-            format!("{name}({parameter})")
-        }
-        Method::Gmnz { gamma } => format!("{name}({gamma}, {})", config.normalization),
-        method if method.reads_scores() => format!("{name}({})", config.normalization),
-        _ => name.clone(),
+impl Formula {
+    pub(super) fn new(config: &FusionConfig) -> Result<Formula> {
+        let (method, normalization) = config.formula()?;
+        let (name, scale) = (&config.method, &config.normalization);
+        let name = match &method {
+            Method::Rrf { k: parameter } | Method::LognIsr { sigma: parameter } | Method::Rbc { phi: parameter } => {
+                format!("{name}({parameter})")
+            }
+            Method::Gmnz { gamma } => format!("{name}({gamma}, {scale})"),
+            method if method.reads_scores() => format!("{name}({scale})"),
+            _ => name.clone(),
+        };
+        Ok(Formula { method, normalization, name })
     }
 }
 
@@ -332,7 +340,7 @@ fn explanation(found: &Found<'_>, listed: &Listed<'_>, learned: Option<LtrExplan
     });
     Explanation {
         score: place.score,
-        fusion: found.fusion.name.clone(),
+        fusion: found.fusion.clone(),
         runs: runs.collect(),
         ltr: learned,
         rerank: listed.reranked,

@@ -31,8 +31,8 @@ pub enum Arm {
 #[serde(rename_all = "snake_case")]
 pub enum Metric {
     /// Share of the requests that take longer than a threshold: the 95th percentile of the control's latencies, of at
-    /// least its first 500, to an eighth of an octave; frozen then. About 0.05 for the control; more is harm. Only requests after
-    /// that are compared, those of both arms with the same threshold.
+    /// least its first 500, to an eighth of an octave; frozen then. About 0.05 for the control; more is harm. Only
+    /// requests after that are compared, those of both arms with the same threshold.
     P95Latency,
     /// Share of the requests that failed; more is harm.
     ErrorRate,
@@ -94,9 +94,9 @@ pub enum Margin {
 
 /// A metric and the harm of it that is tolerated.
 ///
-/// Harm of at least the margin is promoted to the end with a probability of at most `alpha`, and a candidate that does no
-/// harm at all is rolled back with at most `alpha`. In between either may happen, whatever is certain first: roughly, harm below half of the
-/// margin is promoted and above it rolled back.
+/// Harm of at least the margin is promoted to the end with a probability of at most `alpha`, and a candidate that
+/// does no harm at all is rolled back with at most `alpha`. In between either may happen, whatever is certain first:
+/// roughly, harm below half of the margin is promoted and above it rolled back.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Guardrail {
@@ -108,8 +108,9 @@ pub struct Guardrail {
 
 /// What happened at one request.
 ///
-/// The statistics take requests for independent. Where one user or one query sends many, that are bucketed together, give
-/// one observation for each of those that were bucketed (their mean), or the bounds are narrower than they should be.
+/// The statistics take requests for independent. Where one user or one query sends many, that are bucketed together,
+/// give one observation for each of those that were bucketed (their mean), or the bounds are narrower than they
+/// should be.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Observation {

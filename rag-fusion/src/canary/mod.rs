@@ -50,21 +50,22 @@ impl fmt::Display for CanaryStatus {
     }
 }
 
-/// A ramp under way: the plan, where it stands, and a few sums for each guardrail. It is serde, less than 10 kB of JSON for any plan,
-/// and one that is restored goes on as if nothing had happened.
+/// A ramp under way: the plan, where it stands, and a few sums for each guardrail. It is serde, less than 10 kB of
+/// JSON for any plan, and one that is restored goes on as if nothing had happened.
 ///
 /// # The rule
-/// Harm is by how much the candidate is worse. Of each guardrail it has a lower and an upper bound that hold at all times
-/// together (a confidence sequence, over the whole ramp), so that looking often costs nothing. In this order:
-/// 1. **roll back** if there is a guardrail whose harm is certain (`lower > 0`) and may be too large (`upper ≥ margin`).
-///    The lower bounds share `alpha` (Bonferroni: `alpha` over the number of guardrails each).
-/// 2. **promote** if the step has its least samples and time, and the harm of each guardrail is below its margin (`upper <
-///    margin`). As all must be, each upper bound has the whole `alpha` (an intersection-union test; Berger 1982). Reaching the last step is **complete**.
+/// Harm is by how much the candidate is worse. Of each guardrail it has a lower and an upper bound that hold at all
+/// times together (a confidence sequence, over the whole ramp), so that looking often costs nothing. In this order:
+/// 1. **roll back** if there is a guardrail whose harm is certain (`lower > 0`) and may be too large (`upper ≥
+///    margin`). The lower bounds share `alpha` (Bonferroni: `alpha` over the number of guardrails each).
+/// 2. **promote** if the step has its least samples and time, and the harm of each guardrail is below its margin
+///    (`upper < margin`). As all must be, each upper bound has the whole `alpha` (an intersection-union test; Berger
+///    1982). Reaching the last step is **complete**.
 /// 3. **pause** if the step has had its greatest time, or its greatest samples while a guardrail is undecided.
 /// 4. **continue**.
 ///
-/// Evidence adds up over the steps, so later steps are mostly short. That supposes that the share itself changes neither arm; a harm that comes
-/// with load is seen late, since the earlier steps speak against it.
+/// Evidence adds up over the steps, so later steps are mostly short. That supposes that the share itself changes
+/// neither arm; a harm that comes with load is seen late, since the earlier steps speak against it.
 ///
 /// ```
 /// use rag_fusion::{Arm, Canary, DecisionKind, Observation, RampPlan};
@@ -188,8 +189,8 @@ impl Canary {
         Ok(())
     }
 
-    /// Counts the quality, from 0 to 1, of a request that was observed before without: a click that came later, a judgment.
-    /// It counts for the step in which it comes.
+    /// Counts the quality, from 0 to 1, of a request that was observed before without: a click that came later, a
+    /// judgment. It counts for the step in which it comes.
     ///
     /// # Errors
     /// [`CanaryError::Observation`].
@@ -206,7 +207,8 @@ impl Canary {
         Ok(())
     }
 
-    /// Decides by the rule above, at a time that is not before the earlier ones, and acts on it: [`Canary::share`] is that of the decision afterwards. After the end it repeats how it ended.
+    /// Decides by the rule above, at a time that is not before the earlier ones, and acts on it: [`Canary::share`] is
+    /// that of the decision afterwards. After the end it repeats how it ended.
     pub fn decide(&mut self, now_us: u64) -> Decision {
         self.state.latency.freeze();
         let state = &self.state;

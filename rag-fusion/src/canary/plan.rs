@@ -37,8 +37,9 @@ pub struct RampPlan {
     /// observations nobody can say that it is well, and the ramp pauses. By default all five.
     #[serde(default = "default_guardrails")]
     pub guardrails: Vec<Guardrail>,
-    /// The risk over the whole ramp, however often it is looked at, that a candidate which is no worse in any metric is rolled back; also the risk that
-    /// one which is worse by a margin is promoted to the end. Default 0.05; above 0 and below 0.5.
+    /// The risk over the whole ramp, however often it is looked at, that a candidate which is no worse in any metric
+    /// is rolled back; also the risk that one which is worse by a margin is promoted to the end. Default 0.05; above
+    /// 0 and below 0.5.
     #[serde(default = "default_alpha")]
     pub alpha: f64,
 }

@@ -41,8 +41,8 @@ impl Moments {
         }
     }
 
-    /// The variance of values of `[0, 1]`, with one more value at either end of the range (Agresti & Caffo 2000): a rate
-    /// of which no event was seen yet is not thought to be without variance.
+    /// The variance of values of `[0, 1]`, with one more value at either end of the range (Agresti & Caffo 2000): a
+    /// rate of which no event was seen yet is not thought to be without variance.
     fn variance(&self) -> f64 {
         let wider = self.merge(&ENDS);
         wider.squares / wider.n as f64
@@ -58,9 +58,10 @@ impl Moments {
 /// The difference of two means, added up over strata within which the share of the arms did not change.
 ///
 /// Pooling the steps of a ramp would compare a control of mostly early requests with a candidate of mostly late ones
-/// (Simpson's paradox; Kohavi, Tang & Xu 2020, chapter 15). So each step is compared within itself, and the steps are added with the
-/// weights of Cochran (1954) and of Mantel & Haenszel (1959), `w = n₁n₂ / (n₁ + n₂)`. With a share `π` of the candidate,
-/// `w·(mean₁ − mean₂) = (1 − π)·Σx₁ − π·Σx₂`: a random walk with drift, whatever decided when a step ends.
+/// (Simpson's paradox; Kohavi, Tang & Xu 2020, chapter 15). So each step is compared within itself, and the steps are
+/// added with the weights of Cochran (1954) and of Mantel & Haenszel (1959), `w = n₁n₂ / (n₁ + n₂)`. With a share `π`
+/// of the candidate, `w·(mean₁ − mean₂) = (1 − π)·Σx₁ − π·Σx₂`: a random walk with drift, whatever decided when a
+/// step ends.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Difference {
@@ -99,15 +100,15 @@ impl Difference {
     }
 }
 
-/// How far an estimate of variance `variance` lies from the truth, to one side: with probability `1 − alpha`, at no time
-/// further.
+/// How far an estimate of variance `variance` lies from the truth, to one side: with probability `1 − alpha`, at no
+/// time further.
 ///
-/// The mixture boundary of Robbins (1970), one-sided in the closed form of Howard, Ramdas, McAuliffe & Sekhon (2021). With
-/// the information `I = 1 / variance` and the mixing deviation `τ`,
-/// `radius = √( 2 · (I + τ⁻²) / I² · ln(1 + √(1 + I·τ²) / (2·alpha)) )`.
-/// It is exact for a Brownian motion in the time `I`; that sums of independent values of finite variance, with the
-/// variance estimated, come as near to one as one likes is what Waudby-Smith, Arbour, Sinha, Kennedy & Ramdas (2024) show,
-/// so the first values need a burn-in. Johari, Pekelis & Walsh (2015) have the two-sided form of it as mSPRT.
+/// The mixture boundary of Robbins (1970), one-sided in the closed form of Howard, Ramdas, McAuliffe & Sekhon (2021).
+/// With the information `I = 1 / variance` and the mixing deviation `τ`, `radius = √( 2 · (I + τ⁻²) / I² · ln(1 + √(1
+/// + I·τ²) / (2·alpha)) )`. It is exact for a Brownian motion in the time `I`; that sums of independent values of
+/// finite variance, with the variance estimated, come as near to one as one likes is what Waudby-Smith, Arbour,
+/// Sinha, Kennedy & Ramdas (2024) show, so the first values need a burn-in. Johari, Pekelis & Walsh (2015) have the
+/// two-sided form of it as mSPRT.
 ///
 /// `τ` is the size of the differences for which the bound is narrowest. The `I` at which the radius is `m` is least for
 /// `τ` near `m` (within 1 % for `alpha` of 0.001 to 0.1), so callers give the margin that they want to tell from 0.
@@ -118,8 +119,8 @@ pub(super) fn radius(variance: f64, tau: f64, alpha: f64) -> f64 {
     (variance * (1.0 + 1.0 / time) * crossing).sqrt()
 }
 
-/// The radius of a bound that is to find harm of any size: the narrower of two that share `alpha`, one for harm about as
-/// large as the margin, and one for harm [`GROSS`] times that, which a few hundred requests show.
+/// The radius of a bound that is to find harm of any size: the narrower of two that share `alpha`, one for harm about
+/// as large as the margin, and one for harm [`GROSS`] times that, which a few hundred requests show.
 pub(super) fn radius_of_harm(variance: f64, margin: f64, alpha: f64) -> f64 {
     let each = alpha / 2.0;
     radius(variance, margin, each).min(radius(variance, GROSS * margin, each))
@@ -210,9 +211,9 @@ mod tests {
         }
     }
 
-    /// How many of `seeds` experiments without a difference are ever outside the bound, on either side, when they are looked at
-    /// after each request. `next` draws a value. The ramp goes on as soon as the candidate looks better, so its end depends on
-    /// the outcome.
+    /// How many of `seeds` experiments without a difference are ever outside the bound, on either side, when they are
+    /// looked at after each request. `next` draws a value. The ramp goes on as soon as the candidate looks better, so
+    /// its end depends on the outcome.
     fn ever_outside(seeds: u64, next: fn(&mut SmallRng) -> f64, bound: fn(f64) -> f64) -> [f64; 2] {
         let mut outside = [0.0; 2];
         for seed in 0..seeds {

@@ -58,7 +58,7 @@ fn one_of_each_group_leaves_and_says_how_many_it_hides() {
 #[test]
 fn variety_comes_before_relevance_as_far_as_it_is_asked_for() {
     let folder = tempfile::tempdir().unwrap();
-    let engine = filled(folder.path(), |_| ());
+    let engine = filled(folder.path(), |config| config.diversity.depth = 12);
     let request = SearchRequest::new("snow road bread winter", 6).with_explanations();
     let plain = search(&engine, &request);
     assert_eq!(ids(&search(&engine, &request.clone().with_diversity(1.0))), ids(&plain));
