@@ -104,11 +104,15 @@ impl Difference {
 /// time further.
 ///
 /// The mixture boundary of Robbins (1970), one-sided in the closed form of Howard, Ramdas, McAuliffe & Sekhon (2021).
-/// With the information `I = 1 / variance` and the mixing deviation `τ`, `radius = √( 2 · (I + τ⁻²) / I² · ln(1 + √(1
-/// + I·τ²) / (2·alpha)) )`. It is exact for a Brownian motion in the time `I`; that sums of independent values of
-/// finite variance, with the variance estimated, come as near to one as one likes is what Waudby-Smith, Arbour,
-/// Sinha, Kennedy & Ramdas (2024) show, so the first values need a burn-in. Johari, Pekelis & Walsh (2015) have the
-/// two-sided form of it as mSPRT.
+/// With the information `I = 1 / variance` and the mixing deviation `τ`:
+///
+/// ```text
+/// radius = √( 2 · (I + τ⁻²) / I² · ln(1 + √(1 + I·τ²) / (2·alpha)) )
+/// ```
+///
+/// It is exact for a Brownian motion in the time `I`; that sums of independent values of finite variance, with the
+/// variance estimated, come as near to one as one likes is what Waudby-Smith, Arbour, Sinha, Kennedy & Ramdas (2024)
+/// show, so the first values need a burn-in. Johari, Pekelis & Walsh (2015) have the two-sided form of it as mSPRT.
 ///
 /// `τ` is the size of the differences for which the bound is narrowest. The `I` at which the radius is `m` is least for
 /// `τ` near `m` (within 1 % for `alpha` of 0.001 to 0.1), so callers give the margin that they want to tell from 0.
