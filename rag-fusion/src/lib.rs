@@ -18,6 +18,7 @@ mod canary;
 pub mod diversify;
 mod error;
 mod fuse;
+pub mod gate;
 pub mod interleave;
 pub mod learned;
 mod method;

@@ -25,6 +25,16 @@ pub enum Arm {
     Candidate,
 }
 
+impl Arm {
+    /// Its name in plans and answers.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Arm::Control => "control",
+            Arm::Candidate => "candidate",
+        }
+    }
+}
+
 /// What a guardrail watches. Each is the mean of a value of `[0, 1]` a request.
 #[non_exhaustive]
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
