@@ -22,6 +22,8 @@ pub struct EngineConfig {
     pub features: FeaturesConfig,
     /// Learning to rank.
     pub ltr: LtrConfig,
+    /// The weight of the ranker while the engine runs.
+    pub gate: GateConfig,
     /// A second look at the best candidates.
     pub rerank: RerankConfig,
     /// Variety beside relevance.
@@ -157,7 +159,8 @@ impl FusionConfig {
 pub struct LtrConfig {
     /// File of the model, for whoever opens the engine; the engine itself is given models by `Engine::set_ranker`.
     pub model: Option<std::path::PathBuf>,
-    /// Weight of the model's score in `[0, 1]`; the fused score has the rest. Default 1.
+    /// Weight of the model's score in `[0, 1]`; the fused score has the rest. Holds until the gate is given another one (see
+    /// [`crate::gate`]). Default 1.
     pub weight: f32,
     /// Best fused candidates that the model ranks, or as many as a search asks for where that is more. Default 100.
     pub depth: usize,
@@ -167,6 +170,19 @@ impl Default for LtrConfig {
     fn default() -> Self {
         LtrConfig { model: None, weight: 1.0, depth: 100 }
     }
+}
+
+/// The live gate: see [`crate::gate`].
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct GateConfig {
+    /// File of the secret that the buckets of experiments follow from, at least 16 bytes; outer white space does not count.
+    /// Instances of one service share it, so that a user is in the same bucket in all. Default: `gate.key` in the data
+    /// folder, made when it is not there.
+    pub key_file: Option<std::path::PathBuf>,
+    /// A file to be looked at once a second; what it says is done to the gate when the file is newer than the gate's last
+    /// change. JSON: `{"action": {"set_weight": {"weight": 0.4}}, "author": "…", "reason": "…", "issue": "…"}`.
+    pub watch: Option<std::path::PathBuf>,
 }
 
 /// Reranking, where the engine was given a reranker.

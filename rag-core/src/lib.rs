@@ -13,6 +13,8 @@ pub mod filter;
 pub mod fork;
 #[cfg_attr(not(feature = "engine"), allow(dead_code))]
 pub(crate) mod format;
+#[cfg_attr(not(feature = "engine"), allow(dead_code))]
+pub mod gate;
 #[cfg(feature = "engine")]
 pub(crate) mod lexical;
 #[cfg_attr(not(feature = "engine"), allow(dead_code))]

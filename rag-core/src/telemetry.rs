@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use crate::error::ErrorKind;
+use crate::gate::Assignment;
 
 /// One step of a query or a write, as named in traces, metrics and answers.
 #[non_exhaustive]
@@ -82,6 +83,39 @@ pub struct CacheRecord {
     pub misses: usize,
 }
 
+/// The weight that the ranker has for one search, and why: the attributes of OpenTelemetry's event
+/// `feature_flag.evaluation`.
+#[non_exhaustive]
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct EvaluationRecord<'a> {
+    /// The experiment, `canary`, or `baseline`: `feature_flag.set.id`.
+    pub set: &'a str,
+    /// The variant, else why there is none: `feature_flag.result.variant`.
+    pub variant: &'a str,
+    /// The weight: `feature_flag.result.value`.
+    pub value: f32,
+    /// `static`, `default`, `split` or `disabled`: `feature_flag.result.reason`.
+    pub reason: &'static str,
+    /// The epoch of the gate: `feature_flag.version`.
+    pub version: u64,
+}
+
+impl<'a> EvaluationRecord<'a> {
+    /// `feature_flag.key`.
+    pub const KEY: &'static str = "rag.ltr.weight";
+
+    /// `own`: the weight of the ranker before the gate says another one.
+    pub fn new(assigned: &'a Assignment, own: f32) -> Self {
+        EvaluationRecord {
+            set: assigned.experiment().unwrap_or("baseline"),
+            variant: assigned.variant().unwrap_or(assigned.reason()),
+            value: assigned.weight(own),
+            reason: assigned.flag_reason(),
+            version: assigned.epoch(),
+        }
+    }
+}
+
 /// Receiver of stage records; called on the thread that did the work, so it must be quick.
 pub trait Telemetry: Send + Sync + fmt::Debug {
     /// One stage ended.
@@ -89,6 +123,9 @@ pub trait Telemetry: Send + Sync + fmt::Debug {
 
     /// A cache was asked.
     fn cached(&self, _record: &CacheRecord) {}
+
+    /// The gate was asked for the weight of the ranker.
+    fn evaluated(&self, _record: &EvaluationRecord<'_>) {}
 }
 
 /// Drops everything; the default.

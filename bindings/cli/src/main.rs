@@ -153,6 +153,12 @@ enum Command {
     Features(commands::features::FeaturesArgs),
     /// Train a ranker: from features with labels, from judged questions to a data folder, or from what users clicked.
     Train(Box<commands::train::TrainArgs>),
+    /// The weight of the ranker, changed while services run, without a restart; every change is written down.
+    #[command(subcommand)]
+    Gate(commands::gate::GateCommand),
+    /// Let another weight of the ranker earn its traffic step by step; harm takes it back.
+    #[command(subcommand)]
+    Canary(commands::canary::CanaryCommand),
     /// The models at hand: the bundled one, and the configured one.
     Models {
         #[command(flatten)]
@@ -179,6 +185,8 @@ fn main() -> ExitCode {
         Command::Eval(args) => commands::eval::run(output, &args),
         Command::Features(args) => commands::features::run(output, &args),
         Command::Train(args) => commands::train::run(output, &args),
+        Command::Gate(command) => commands::gate::run(output, &command),
+        Command::Canary(command) => commands::canary::run(output, &command),
         Command::Models { setup } => commands::maintain::models(output, &setup),
     };
     match done {

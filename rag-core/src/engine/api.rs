@@ -4,7 +4,8 @@ use std::time::{Duration, SystemTime};
 
 use crate::error::{Error, Result};
 use crate::filter::Filter;
-use crate::types::{Cancel, Metadata};
+use crate::gate::{Assignment, CanaryToken};
+use crate::types::{Cancel, MAX_ID_BYTES, Metadata};
 
 /// Most hits that one search may ask for.
 pub const MAX_K: usize = 10_000;
@@ -77,6 +78,9 @@ pub struct SearchRequest {
     pub diversity: Option<f32>,
     /// Whether each hit tells how it came about.
     pub explain: bool,
+    /// Who asks, for experiments and canaries to keep to: any text that is always the same for the same user, best one that
+    /// names nobody. It is not stored. `None`: canaries and experiments on queries keep to the query.
+    pub user: Option<String>,
     /// When the question was asked, for features that count ages; `None`: now.
     pub now: Option<SystemTime>,
     /// The caller's way to stop, and the deadline.
@@ -96,6 +100,7 @@ impl SearchRequest {
             collapse: None,
             diversity: None,
             explain: false,
+            user: None,
             now: None,
             cancel: Cancel::never(),
         }
@@ -150,6 +155,13 @@ impl SearchRequest {
         self
     }
 
+    /// Says who asks: see [`SearchRequest::user`].
+    #[must_use]
+    pub fn with_user(mut self, user: impl Into<String>) -> Self {
+        self.user = Some(user.into());
+        self
+    }
+
     /// Asks as if it were another time: with logs of the past, or in tests.
     #[must_use]
     pub fn with_now(mut self, now: SystemTime) -> Self {
@@ -180,6 +192,10 @@ impl SearchRequest {
         if self.collapse.as_ref().is_some_and(String::is_empty) {
             return Err(Error::invalid("`collapse` is empty; give the name of a metadata field"));
         }
+        if let Some(user) = self.user.as_ref().filter(|user| user.is_empty() || user.len() > MAX_ID_BYTES) {
+            let length = user.len();
+            return Err(Error::invalid(format!("`user` has {length} bytes; give 1 to {MAX_ID_BYTES}, or none")));
+        }
         self.filter.as_ref().map_or(Ok(()), Filter::validate)
     }
 }
@@ -199,8 +215,44 @@ pub struct Answer {
     pub degraded: Vec<String>,
     /// How the dense run was found: `exact scan`, `graph`, …; `None` when it was not asked for.
     pub plan: Option<&'static str>,
+    /// Which weight the ranker had, and why.
+    pub gate: Served,
+    /// Share of the features of the candidates that the cache had; `None` where no features were read.
+    pub feature_cache_hits: Option<f64>,
     /// Wall time of each stage, in order.
     pub stages: Vec<(&'static str, Duration)>,
+}
+
+/// What the live gate said of a question (see [`crate::gate`]).
+#[non_exhaustive]
+#[derive(Debug, Clone, PartialEq)]
+pub struct Served {
+    /// Number of the change of the gate that held.
+    pub epoch: u64,
+    /// Weight of the ranker; `None` without a ranker.
+    pub weight: Option<f32>,
+    /// `baseline`, `experiment`, `canary` or `killed`.
+    pub reason: &'static str,
+    /// The experiment that served, or `canary`.
+    pub experiment: Option<String>,
+    /// The variant of it: of a canary `control` or `candidate`.
+    pub variant: Option<String>,
+    /// For what becomes known later of an answer in a canary: see [`crate::gate::LiveGate::observe_quality`].
+    pub token: Option<CanaryToken>,
+}
+
+impl Served {
+    /// `own`: the weight of the ranker, if there is one.
+    pub(super) fn new(assigned: &Assignment, own: Option<f32>) -> Served {
+        Served {
+            epoch: assigned.epoch(),
+            weight: own.map(|own| assigned.weight(own)),
+            reason: assigned.reason(),
+            experiment: assigned.experiment().map(str::to_owned),
+            variant: assigned.variant().map(str::to_owned),
+            token: assigned.canary(),
+        }
+    }
 }
 
 /// One found document.

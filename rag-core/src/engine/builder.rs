@@ -16,6 +16,7 @@ use crate::embed::{Embedder, StaticModel};
 use crate::error::Result;
 use crate::features::{Extractor, FeatureFunction};
 use crate::format::disk::Disk;
+use crate::gate::{AuditSink, LiveGate};
 use crate::lexical::Analyser;
 use crate::pool::Pool;
 use crate::store::StoreCheck;
@@ -42,6 +43,17 @@ pub struct EngineBuilder {
     cache: Option<Arc<dyn FeatureCache>>,
     check: StoreCheck,
     disk: Disk,
+    audit: Audit,
+}
+
+/// Who must agree to changes of the gate.
+#[derive(Clone, Default)]
+struct Audit(Option<Arc<dyn AuditSink>>);
+
+impl std::fmt::Debug for Audit {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(if self.0.is_some() { "Audit(given)" } else { "Audit(none)" })
+    }
 }
 
 impl EngineBuilder {
@@ -85,6 +97,14 @@ impl EngineBuilder {
         self
     }
 
+    /// Gives every change of the gate to `audit` as well, before it is written to the folder's own log; what it refuses does
+    /// not happen.
+    #[must_use]
+    pub fn audit(mut self, audit: Arc<dyn AuditSink>) -> Self {
+        self.audit = Audit(Some(audit));
+        self
+    }
+
     /// Checks every page of the store while opening; takes as long as reading the file.
     #[must_use]
     pub fn check_store(mut self) -> Self {
@@ -125,6 +145,7 @@ impl EngineBuilder {
         let features = Extractor::new(&self.config.features, self.functions, self.cache, &model, analyser.describe())?;
         let layout = Layout::create(folder.as_ref())?;
         let lock = Lock::take(&layout.folder)?;
+        let gate = LiveGate::with(&layout.folder, &self.config.gate, self.disk.clone(), self.audit.0)?;
         let (mut writer, repairs) = Writer::open(layout.clone(), &self.config, &*embedder, self.disk, self.check)?;
         let snapshot = writer.sync(true)?;
         writer.vectors.remove_strangers(&layout.vectors);
@@ -138,6 +159,7 @@ impl EngineBuilder {
                 features,
                 ranking: ArcSwapOption::empty(),
                 reranker: ArcSwapOption::empty(),
+                gate: Arc::new(gate),
                 snapshot: ArcSwap::from_pointee(snapshot),
                 writer: Mutex::new(writer),
                 repairs: Mutex::new(repairs),

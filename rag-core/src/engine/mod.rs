@@ -3,6 +3,7 @@
 mod api;
 mod builder;
 mod chunk;
+mod gated;
 #[cfg(feature = "hnsw")]
 mod graph;
 mod ingest;
@@ -26,7 +27,7 @@ use arc_swap::{ArcSwap, ArcSwapOption};
 
 pub use api::{
     Answer, DiskBytes, Explanation, FeatureExplanation, Hit, LtrExplanation, MAX_K, Mode, Passage, RunExplanation,
-    SearchRequest, Stats, StoredDocument, UpsertReport, VerifyReport,
+    SearchRequest, Served, Stats, StoredDocument, UpsertReport, VerifyReport,
 };
 pub use builder::EngineBuilder;
 #[cfg(feature = "testing")]
@@ -38,6 +39,7 @@ use crate::embed::Embedder;
 use crate::error::{Error, ErrorKind, Result};
 use crate::features::{ClickCounts, Extractor, FeatureLog};
 use crate::filter::Filter;
+use crate::gate::LiveGate;
 use crate::pool::Pool;
 use crate::rerank::Reranker;
 use crate::telemetry::Telemetry;
@@ -86,6 +88,8 @@ struct Inner {
     /// The model in use; without one the fused order stands.
     ranking: ArcSwapOption<Ranking>,
     reranker: ArcSwapOption<InUse>,
+    /// The weight of the model.
+    gate: Arc<LiveGate>,
     snapshot: ArcSwap<Snapshot>,
     writer: Mutex<Writer>,
     /// What open found wrong and made again; told by the next `verify`.
@@ -260,7 +264,8 @@ impl Engine {
     }
 
     /// Takes a ranker into use for all searches from now on, or none. The score of a hit then is
-    /// `(1 − weight) · fused + weight · model`, both scaled to the candidates of the search; see `docs/scores.md`. A model
+    /// `(1 − weight) · fused + weight · model`, both scaled to the candidates of the search; see `docs/scores.md`. The weight
+    /// holds until the gate is given another one ([`Engine::gate`]). A model
     /// may read some features of [`Engine::feature_schema`] in any order, by name; one without names reads all of them in
     /// the order of the schema.
     ///
@@ -271,6 +276,11 @@ impl Engine {
         let ranking = ranker.map(|ranker| self.inner.ranking_of(ranker, weight)).transpose()?;
         self.inner.ranking.store(ranking.map(Arc::new));
         Ok(())
+    }
+
+    /// The live gate: the weight of the ranker, changed while searches run. See [`crate::gate`].
+    pub fn gate(&self) -> &LiveGate {
+        &self.inner.gate
     }
 
     /// The ranker in use.

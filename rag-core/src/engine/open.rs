@@ -326,8 +326,9 @@ fn refuse_foreign(folder: &Path) -> Result<()> {
     }
     let names: Vec<_> =
         std::fs::read_dir(folder).into_iter().flatten().flatten().map(|file| file.file_name()).collect();
-    let is_ours =
-        ["LOCK", "MANIFEST", "store.redb", "store.unfinished"].iter().any(|ours| names.iter().any(|name| name == ours));
+    let is_ours = ["LOCK", "MANIFEST", "store.redb", "store.unfinished", "gate.log"]
+        .iter()
+        .any(|ours| names.iter().any(|name| name == ours));
     match names.iter().find(|name| !name.as_encoded_bytes().starts_with(b".")) {
         Some(name) if !is_ours => Err(Error::invalid(format!(
             "{} holds other files ({}) and no data of this software; give a folder of its own",

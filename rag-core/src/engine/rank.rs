@@ -17,6 +17,7 @@ use super::snapshot::Snapshot;
 use super::stages::Stages;
 use crate::error::{Error, ErrorKind, Result};
 use crate::features::{Candidates, FeatureLog, FeatureRows, Question, Sources, blend};
+use crate::gate::{Assignment, RankingDifference};
 use crate::telemetry::{CacheRecord, Stage};
 use crate::types::{Cancel, Scope};
 
@@ -27,7 +28,8 @@ const SHARE_OF_TIME: f64 = 0.8;
 #[derive(Debug)]
 pub(super) struct Ranking {
     pub(super) ranker: Arc<Ranker>,
-    weight: f32,
+    /// Until the gate says another one.
+    pub(super) weight: f32,
     reading: Reading,
 }
 
@@ -48,6 +50,10 @@ pub(super) struct Order<'p> {
     learned: Option<Learned>,
     /// Why there is a ranker and not its order.
     pub(super) skipped: Option<String>,
+    /// Share of the features that the cache had.
+    pub(super) cache_hits: Option<f64>,
+    /// The weight of the ranker before the gate says another one.
+    pub(super) own_weight: Option<f32>,
 }
 
 /// One candidate.
@@ -69,12 +75,13 @@ struct PlaceLearned {
 /// What the model saw.
 struct Learned {
     ranking: Arc<Ranking>,
+    weight: f32,
     rows: FeatureRows,
 }
 
 impl Inner {
-    /// The fused order without a ranker; else that of the ranker. When it fails or has no time, the fused order with the
-    /// reason.
+    /// The fused order without a ranker, and where its weight is 0; else that of the ranker. When it fails or has no time,
+    /// the fused order with the reason.
     pub(super) fn rank<'p>(
         &self,
         stages: &Stages<'_>,
@@ -83,16 +90,39 @@ impl Inner {
         request: &SearchRequest,
         depth: Depth,
         found: &'p Found<'_>,
+        assigned: &Assignment,
     ) -> Result<Order<'p>> {
         let Some(ranking) = self.ranking.load_full() else { return Ok(Order::fused(found.pool.hits())) };
+        let own_weight = Some(ranking.weight);
+        let (weight, shadow) = (assigned.weight(ranking.weight), assigned.shadow());
+        if weight == 0.0 && shadow.is_none() {
+            return Ok(Order { own_weight, ..Order::fused(found.pool.hits()) });
+        }
         let pool = found.best(depth.ranked);
         let hurried = request.cancel.hurried(SHARE_OF_TIME);
         let ranked = stages
             .run_until(&hurried, Stage::Features, || self.feature_rows(snapshot, scope, request, found, pool, &hurried))
-            .and_then(|rows| stages.run_until(&hurried, Stage::Ltr, || ranking.order(pool, rows, self.schema())));
+            .and_then(|rows| {
+                stages.run_until(&hurried, Stage::Ltr, || {
+                    let margins = ranking.margins(&rows, self.schema())?;
+                    if let Some((experiment, variant)) = shadow {
+                        let [served, other] = [weight, variant.weight].map(|w| best_ids(pool, &margins, w, request.k));
+                        self.gate.observe_shadow(experiment, RankingDifference::between(&served?, &other?));
+                    }
+                    let cache_hits = rows.hit_ratio();
+                    let order = match weight > 0.0 {
+                        true => ranking.order(pool, rows, margins, weight)?,
+                        false => Order::fused(found.pool.hits()),
+                    };
+                    Ok(Order { cache_hits, own_weight, ..order })
+                })
+            });
         Ok(match skipped(ranked, request)? {
             Ok(order) => order,
-            Err(reason) => Order { skipped: Some(format!("ltr: {reason}")), ..Order::fused(found.pool.hits()) },
+            Err(reason) => {
+                let skipped = Some(format!("ltr: {reason}"));
+                Order { skipped, own_weight, ..Order::fused(found.pool.hits()) }
+            }
         })
     }
 
@@ -187,16 +217,21 @@ impl Ranking {
         Ok(Ranking { ranker, weight, reading })
     }
 
+    /// The model's score of each row.
+    fn margins(&self, rows: &FeatureRows, schema: &FeatureSchema) -> Result<Vec<f64>> {
+        let read = self.reading.read(&rows.values, schema.features().len())?;
+        Ok(self.ranker.margins(Rows::new(&read, self.ranker.columns())?)?)
+    }
+
     /// The order by `(1 − weight) · fused + weight · model`, both scaled from the least to the greatest of the pool.
     fn order<'p>(
         self: Arc<Self>,
         pool: &'p [FusedHit],
         rows: FeatureRows,
-        schema: &FeatureSchema,
+        margins: Vec<f64>,
+        weight: f32,
     ) -> Result<Order<'p>> {
-        let read = self.reading.read(&rows.values, schema.features().len())?;
-        let margins = self.ranker.margins(Rows::new(&read, self.ranker.columns())?)?;
-        let blended = blend(pool.iter().map(|hit| (hit.id, hit.score)), &margins, self.weight)?;
+        let blended = blend(pool.iter().map(|hit| (hit.id, hit.score)), &margins, weight)?;
         let row_of: HashMap<u64, usize> = pool.iter().enumerate().map(|(row, hit)| (hit.id, row)).collect();
         let places = blended.hits().iter().filter_map(|blend| {
             let row = *row_of.get(&blend.id)?;
@@ -211,8 +246,8 @@ impl Ranking {
             Some(Place { fused: &pool[row], score: blend.score as f32, learned: Some(learned) })
         });
         let places = places.collect();
-        drop(read);
-        Ok(Order { places, learned: Some(Learned { ranking: self, rows }), skipped: None })
+        let learned = Some(Learned { ranking: self, weight, rows });
+        Ok(Order { places, learned, skipped: None, cache_hits: None, own_weight: None })
     }
 
     /// What the model reads on average, and for each row of the schema what it read and what each value adds to its score.
@@ -302,6 +337,12 @@ impl Reading {
     }
 }
 
+/// The best documents at a weight, as many as a search asks for.
+fn best_ids(pool: &[FusedHit], margins: &[f64], weight: f32, k: usize) -> Result<Vec<u64>> {
+    let blended = blend(pool.iter().map(|hit| (hit.id, hit.score)), margins, weight)?;
+    Ok(blended.hits().iter().take(k).map(|hit| hit.id).collect())
+}
+
 /// Whether the columns are called nothing, or what libraries call those of a matrix without names.
 fn has_no_names(ranker: &Ranker) -> bool {
     let is_placeholder = |(column, name): (usize, &String)| {
@@ -313,7 +354,8 @@ fn has_no_names(ranker: &Ranker) -> bool {
 impl<'p> Order<'p> {
     fn fused(pool: &'p [FusedHit]) -> Self {
         let place = |fused: &'p FusedHit| Place { fused, score: fused.score as f32, learned: None };
-        Order { places: pool.iter().map(place).collect(), learned: None, skipped: None }
+        let places = pool.iter().map(place).collect();
+        Order { places, learned: None, skipped: None, cache_hits: None, own_weight: None }
     }
 
     /// What the model said of each place; `None` without one.
@@ -331,7 +373,7 @@ impl<'p> Order<'p> {
                 fused_normalized: of_place.fused_normalized,
                 score: of_place.margin,
                 normalized: of_place.normalized,
-                weight: learned.ranking.weight,
+                weight: learned.weight,
                 expected,
                 features,
             })

@@ -1,12 +1,13 @@
-//! The query, top to bottom: authorise → embed → dense ‖ lexical → fuse → features → ltr → rerank → diversify → hydrate.
+//! The query, top to bottom: gate → authorise → embed → dense ‖ lexical → fuse → features → ltr → rerank → diversify → hydrate.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
+use std::time::Instant;
 
 use rag_fusion::{Fused, FusedHit, Method, Normalization, Run, Weighted, fuse};
 
 use super::Inner;
-use super::api::{Answer, Explanation, Hit, LtrExplanation, Mode, Passage, RunExplanation, SearchRequest};
+use super::api::{Answer, Explanation, Hit, LtrExplanation, Mode, Passage, RunExplanation, SearchRequest, Served};
 use super::list::{Listed, diversify, settle};
 use super::rank::{Order, Place};
 use super::snapshot::{Snapshot, Visible};
@@ -15,6 +16,7 @@ use crate::ann::VectorQuery;
 use crate::config::FusionConfig;
 use crate::embed::{TextKind, check_embeddings, normalize};
 use crate::error::{Error, Result};
+use crate::gate::Assignment;
 use crate::lexical::TextQuery;
 use crate::store::Record;
 use crate::telemetry::Stage;
@@ -81,15 +83,30 @@ impl Inner {
         depth: Depth,
         only: Option<&str>,
     ) -> Result<Answer> {
-        self.searching.run(|| self.answer(scope, request, depth, only))
+        self.searching.run(|| {
+            let assigned = self.assign(request);
+            let begun = Instant::now();
+            let answer = self.answer(scope, request, depth, only, &assigned);
+            if only.is_none() {
+                self.observe(&assigned, begun.elapsed(), &answer);
+            }
+            answer
+        })
     }
 
-    fn answer(&self, scope: &Scope, request: &SearchRequest, depth: Depth, only: Option<&str>) -> Result<Answer> {
+    fn answer(
+        &self,
+        scope: &Scope,
+        request: &SearchRequest,
+        depth: Depth,
+        only: Option<&str>,
+        assigned: &Assignment,
+    ) -> Result<Answer> {
         self.lock.may_read()?;
         let stages = Stages::new(&*self.telemetry, &request.cancel);
         let snapshot = self.snapshot.load_full();
         let found = self.find(&stages, &snapshot, scope, request, depth)?;
-        let order = self.rank(&stages, &snapshot, scope, request, depth, &found)?;
+        let order = self.rank(&stages, &snapshot, scope, request, depth, &found, assigned)?;
         let mut degraded: Vec<String> = found.degraded.iter().cloned().chain(order.skipped.clone()).collect();
         let count = depth.listed.max(request.k);
         let mut list = stages.run(Stage::Hydrate, || settle(&snapshot, scope, request, &found, &order, count))?;
@@ -104,6 +121,8 @@ impl Inner {
             visible: found.visible.len(),
             degraded,
             plan: found.plan,
+            gate: Served::new(assigned, order.own_weight),
+            feature_cache_hits: order.cache_hits,
             stages: stages.durations(),
         })
     }

@@ -63,6 +63,13 @@ pub(crate) struct FeatureRows {
 }
 
 impl FeatureRows {
+    /// Share of the features that the cache had.
+    #[cfg_attr(not(feature = "engine"), allow(dead_code))]
+    pub(crate) fn hit_ratio(&self) -> Option<f64> {
+        let asked = self.hits + self.misses;
+        (asked > 0).then(|| self.hits as f64 / asked as f64)
+    }
+
     pub(super) fn count(&mut self, missing: usize, all: usize) {
         self.hits += all - missing;
         self.misses += missing;

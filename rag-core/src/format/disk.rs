@@ -127,6 +127,23 @@ impl Disk {
         self.replace(path, |file| file.write_all(bytes))
     }
 
+    /// As [`Disk::write_bytes`], unless there is a file already, which then stays.
+    pub(crate) fn write_new(&self, path: &Path, bytes: &[u8]) -> Result<()> {
+        let folder = folder_of(path);
+        let attempt = || -> io::Result<()> {
+            self.step()?;
+            let mut temporary = tempfile::Builder::new().prefix(".tmp-").tempfile_in(folder)?;
+            temporary.write_all(bytes)?;
+            self.step()?;
+            temporary.as_file().sync_all()?;
+            match temporary.persist_noclobber(path) {
+                Err(error) if error.error.kind() == io::ErrorKind::AlreadyExists => Ok(()),
+                other => other.map_err(|error| error.error).and_then(|_| sync_folder(folder)),
+            }
+        };
+        attempt().map_err(|error| Error::io("write", path, error))
+    }
+
     fn replace<T>(&self, path: &Path, fill: impl FnOnce(&mut std::fs::File) -> io::Result<T>) -> Result<T> {
         let folder = folder_of(path);
         let attempt = || -> io::Result<T> {

@@ -19,6 +19,7 @@ pub(crate) mod codec;
 // Failing disks are for tests.
 #[cfg_attr(not(feature = "testing"), allow(dead_code, unreachable_pub))]
 pub(crate) mod disk;
+pub(crate) mod log;
 #[cfg(feature = "engine")]
 pub(crate) mod manifest;
 pub(crate) mod mmap;
@@ -44,12 +45,14 @@ pub(crate) enum FileKind {
     /// Vectors of an index on its own.
     #[cfg_attr(not(feature = "hnsw"), allow(dead_code))]
     Vectors = 5,
+    /// What the live gate has seen of the requests.
+    GateSeen = 6,
 }
 
 impl FileKind {
     fn codec(self) -> u8 {
         match self {
-            FileKind::Manifest | FileKind::LexicalMeta => 1,
+            FileKind::Manifest | FileKind::LexicalMeta | FileKind::GateSeen => 1,
             FileKind::Segment | FileKind::Model | FileKind::Vectors => 0,
         }
     }

@@ -93,6 +93,15 @@ pub struct Decision {
     pub because: Vec<Reading>,
 }
 
+impl Decision {
+    /// As `Display` says it, in one line of at most 1,000 bytes.
+    pub fn in_one_line(&self) -> String {
+        let mut line = self.to_string().replace("\n  ", "; ");
+        line.truncate(1000);
+        line
+    }
+}
+
 impl fmt::Display for Decision {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let what = match self.kind {

@@ -40,9 +40,14 @@ impl BucketKey {
         self.fingerprint.clone()
     }
 
-    /// The bucket of a unit in a space, from 0 to `BUCKETS − 1`: the first 8 bytes (big-endian) of the HMAC-SHA256 of the
-    /// space, a zero byte, `u` or `q`, and the name of the unit, modulo 1,000,000.
+    /// The bucket of a unit in a space, from 0 to `BUCKETS − 1`: its [`BucketKey::number`] modulo 1,000,000.
     pub fn bucket(&self, space: &str, unit: Unit, name: &str) -> u32 {
+        (self.number(space, unit, name) % u64::from(BUCKETS)) as u32
+    }
+
+    /// The number of a unit in a space: the first 8 bytes (big-endian) of the HMAC-SHA256 of the space, a zero byte, `u` or
+    /// `q`, and the name of the unit.
+    pub fn number(&self, space: &str, unit: Unit, name: &str) -> u64 {
         let tag: &[u8] = match unit {
             Unit::User => b"\0u",
             Unit::Query => b"\0q",
@@ -52,8 +57,7 @@ impl BucketKey {
         mac.update(tag);
         mac.update(name.as_bytes());
         let digest = mac.finalize().into_bytes();
-        let number = digest.iter().take(8).fold(0_u64, |number, &byte| number << 8 | u64::from(byte));
-        (number % u64::from(BUCKETS)) as u32
+        digest.iter().take(8).fold(0, |number, &byte| number << 8 | u64::from(byte))
     }
 }
 

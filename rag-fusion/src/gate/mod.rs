@@ -19,6 +19,7 @@ mod error;
 mod experiment;
 mod shadow;
 mod state;
+mod token;
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -31,6 +32,7 @@ pub use error::GateError;
 pub use experiment::{Experiment, Running, Unit, Variant};
 pub use shadow::{RankingDifference, ShadowSummary};
 pub use state::GateState;
+pub use token::CanaryToken;
 
 use crate::canary::Arm;
 
@@ -130,7 +132,8 @@ enum Reason {
     Baseline,
     /// Positions of the experiment and of its variant.
     Experiment(usize, usize),
-    Canary(Arm),
+    /// The arm, and the unit as a number.
+    Canary(Arm, u64),
 }
 
 /// What holds for one request; it is of one state, whatever changes meanwhile.
@@ -153,8 +156,8 @@ impl Assignment {
         let set = match self.reason {
             Reason::Killed => Some(0.0),
             Reason::Experiment(experiment, variant) => Some(self.state.variant((experiment, variant)).weight),
-            Reason::Canary(Arm::Candidate) => self.state.canary.as_ref().map(|canary| canary.plan().weight),
-            Reason::Baseline | Reason::Canary(Arm::Control) => self.state.weight,
+            Reason::Canary(Arm::Candidate, _) => self.state.canary.as_ref().map(|canary| canary.plan().weight),
+            Reason::Baseline | Reason::Canary(Arm::Control, _) => self.state.weight,
         };
         set.unwrap_or(own)
     }
@@ -165,7 +168,7 @@ impl Assignment {
             Reason::Killed => "killed",
             Reason::Baseline => "baseline",
             Reason::Experiment(..) => "experiment",
-            Reason::Canary(_) => "canary",
+            Reason::Canary(..) => "canary",
         }
     }
 
@@ -173,7 +176,7 @@ impl Assignment {
     pub fn experiment(&self) -> Option<&str> {
         match self.reason {
             Reason::Experiment(experiment, _) => Some(&self.state.experiments[experiment].experiment.name),
-            Reason::Canary(_) => Some("canary"),
+            Reason::Canary(..) => Some("canary"),
             Reason::Killed | Reason::Baseline => None,
         }
     }
@@ -182,16 +185,15 @@ impl Assignment {
     pub fn variant(&self) -> Option<&str> {
         match self.reason {
             Reason::Experiment(experiment, variant) => Some(&self.state.variant((experiment, variant)).name),
-            Reason::Canary(arm) => Some(arm.as_str()),
+            Reason::Canary(arm, _) => Some(arm.as_str()),
             Reason::Killed | Reason::Baseline => None,
         }
     }
 
-    /// The arm of the canary that the request is in, and the epoch since which that canary stands where it stands: what is
-    /// observed at the request counts while this is so.
-    pub fn canary(&self) -> Option<(Arm, u64)> {
+    /// The arm of the canary that the request is in, if it is in one.
+    pub fn canary(&self) -> Option<CanaryToken> {
         match self.reason {
-            Reason::Canary(arm) => Some((arm, self.state.canary_epoch)),
+            Reason::Canary(arm, unit) => Some(CanaryToken { epoch: self.state.canary_epoch, arm, unit }),
             _ => None,
         }
     }
@@ -202,23 +204,14 @@ impl Assignment {
         Some((&self.state.experiments[experiment].experiment.name, self.state.variant((experiment, variant))))
     }
 
-    /// The attributes of OpenTelemetry's event `feature_flag.evaluation`, as its semantic conventions name them; `own` is
-    /// the weight of the ranker itself.
-    pub fn attributes(&self, own: f32) -> [(&'static str, String); 6] {
-        let reason = match self.reason {
+    /// Why, in the words of OpenTelemetry's `feature_flag.result.reason`: `disabled` (killed), `split` (an experiment or a
+    /// canary), `static` (the weight of the gate) or `default` (that of the ranker).
+    pub fn flag_reason(&self) -> &'static str {
+        match self.reason {
             Reason::Killed => "disabled",
             Reason::Baseline if self.state.weight.is_none() => "default",
             Reason::Baseline => "static",
-            Reason::Experiment(..) | Reason::Canary(_) => "split",
-        };
-        let set = self.experiment().unwrap_or("baseline").to_owned();
-        [
-            ("feature_flag.key", "rag.ltr.weight".to_owned()),
-            ("feature_flag.set.id", set),
-            ("feature_flag.result.variant", self.variant().unwrap_or(self.reason()).to_owned()),
-            ("feature_flag.result.value", self.weight(own).to_string()),
-            ("feature_flag.result.reason", reason.to_owned()),
-            ("feature_flag.version", self.epoch().to_string()),
-        ]
+            Reason::Experiment(..) | Reason::Canary(..) => "split",
+        }
     }
 }

@@ -208,9 +208,10 @@ impl GateState {
             (Some((experiment, variant)), _) => Reason::Experiment(experiment, variant),
             (None, Some(canary)) => {
                 let (unit, name) = user.map_or((Unit::Query, &*query), |user| (Unit::User, user));
-                let bucket = key.bucket(&format!("canary/{}", self.canary_started), unit, name);
-                let is_candidate = f64::from(bucket) < canary.share() * f64::from(BUCKETS);
-                Reason::Canary(if is_candidate { Arm::Candidate } else { Arm::Control })
+                let number = key.number(&format!("canary/{}", self.canary_started), unit, name);
+                let bucket = (number % u64::from(BUCKETS)) as f64;
+                let is_candidate = bucket < canary.share() * f64::from(BUCKETS);
+                Reason::Canary(if is_candidate { Arm::Candidate } else { Arm::Control }, number)
             }
             (None, None) => Reason::Baseline,
         };

@@ -1,11 +1,13 @@
 //! One file a group of commands: arguments in, engine call, answer out.
 
+pub(crate) mod canary;
 pub(crate) mod delete;
 pub(crate) mod demo;
 #[cfg(feature = "distill")]
 pub(crate) mod distill;
 pub(crate) mod eval;
 pub(crate) mod features;
+pub(crate) mod gate;
 pub(crate) mod index;
 pub(crate) mod maintain;
 pub(crate) mod search;

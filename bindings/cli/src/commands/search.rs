@@ -128,6 +128,11 @@ fn to_json(answer: &Answer) -> Json {
         "visible": answer.visible,
         "degraded": answer.degraded,
         "plan": answer.plan,
+        "gate": {
+            "epoch": answer.gate.epoch, "weight": answer.gate.weight, "reason": answer.gate.reason,
+            "experiment": answer.gate.experiment, "variant": answer.gate.variant,
+            "token": answer.gate.token.map(|token| token.to_string()),
+        },
         "stages": stages.collect::<Vec<_>>(),
     })
 }

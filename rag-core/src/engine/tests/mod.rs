@@ -4,6 +4,7 @@ mod durability;
 mod feature_cache;
 mod features;
 mod feedback;
+mod gate;
 mod list;
 mod ranking;
 mod recovery;
