@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use xxhash_rust::xxh3::Xxh3;
+use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 
 use super::{FileKind, HEADER, header};
 use crate::error::{Error, ErrorKind, Result, kind_of_io};
@@ -127,13 +127,14 @@ impl Disk {
         self.replace(path, |file| file.write_all(bytes))
     }
 
-    /// As [`Disk::write_bytes`], unless there is a file already, which then stays.
-    pub(crate) fn write_new(&self, path: &Path, bytes: &[u8]) -> Result<()> {
+    /// Writes a file of `kind` with this payload, unless there is one already, which then stays.
+    pub(crate) fn write_new(&self, path: &Path, kind: FileKind, payload: &[u8]) -> Result<()> {
         let folder = folder_of(path);
         let attempt = || -> io::Result<()> {
             self.step()?;
             let mut temporary = tempfile::Builder::new().prefix(".tmp-").tempfile_in(folder)?;
-            temporary.write_all(bytes)?;
+            temporary.write_all(&header(kind, payload.len() as u64, xxh3_64(payload)))?;
+            temporary.write_all(payload)?;
             self.step()?;
             temporary.as_file().sync_all()?;
             match temporary.persist_noclobber(path) {

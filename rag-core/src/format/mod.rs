@@ -47,13 +47,15 @@ pub(crate) enum FileKind {
     Vectors = 5,
     /// What the live gate has seen of the requests.
     GateSeen = 6,
+    /// The secret that buckets of users follow from.
+    GateKey = 7,
 }
 
 impl FileKind {
     fn codec(self) -> u8 {
         match self {
             FileKind::Manifest | FileKind::LexicalMeta | FileKind::GateSeen => 1,
-            FileKind::Segment | FileKind::Model | FileKind::Vectors => 0,
+            FileKind::Segment | FileKind::Model | FileKind::Vectors | FileKind::GateKey => 0,
         }
     }
 }

@@ -8,6 +8,7 @@ use serde::Deserialize;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::disk::Disk;
+use crate::format::{FileKind, payload};
 
 /// Whether there is such a file.
 pub(super) fn exists(path: &Path) -> Result<bool> {
@@ -16,18 +17,27 @@ pub(super) fn exists(path: &Path) -> Result<bool> {
 
 /// The key of the caller's file, else that of the folder, which is made when it is not there.
 pub(super) fn key(given: Option<&Path>, own: &Path, disk: &Disk) -> Result<BucketKey> {
-    let path = given.unwrap_or(own);
-    if given.is_none() && !exists(own)? {
+    let Some(path) = given else { return own_key(own, disk) };
+    let secret = std::fs::read(path).map_err(|error| Error::io("read", path, error))?;
+    BucketKey::new(secret.trim_ascii())
+        .map_err(|error| Error::invalid(format!("`gate.key_file` {}: {error}", path.display())).with_source(error))
+}
+
+fn own_key(path: &Path, disk: &Disk) -> Result<BucketKey> {
+    if !exists(path)? {
         let mut secret = [0; 32];
         getrandom::fill(&mut secret).map_err(|error| {
             Error::new(ErrorKind::Unavailable, "the system gives no random numbers").with_source(error)
         })?;
-        let hex = secret.iter().fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"));
-        disk.write_new(own, hex.as_bytes())?; // or what another process has written meanwhile
+        disk.write_new(path, FileKind::GateKey, &secret)?; // or another process has written one meanwhile
     }
-    let secret = std::fs::read(path).map_err(|error| Error::io("read", path, error))?;
-    BucketKey::new(secret.trim_ascii())
-        .map_err(|error| Error::invalid(format!("`gate.key_file` {}: {error}", path.display())).with_source(error))
+    let file = std::fs::read(path).map_err(|error| Error::io("read", path, error))?;
+    let damaged = |error: Error| {
+        let way_out = "bring it back from a copy, or remove it, and users change sides in experiments";
+        error.with("file", format!("{}; {way_out}", path.display()))
+    };
+    let secret = payload(&file, FileKind::GateKey, true).map_err(damaged)?;
+    BucketKey::new(secret).map_err(|error| damaged(Error::corruption(error.to_string()).with_source(error)))
 }
 
 /// What a watched file says.

@@ -209,6 +209,15 @@ fn wrong_folders_keys_and_logs_are_named() {
     assert!(!log.contains("sixteen"), "{log}");
     let before = open(folder.path()).gate.key().fingerprint();
     assert_eq!(open(folder.path()).gate.key().fingerprint(), before, "the folder's own key stays");
+    let own = std::fs::read(folder.path().join(KEY)).unwrap();
+    for at in 0..own.len() {
+        let mut damaged = own.clone();
+        damaged[at] ^= 1;
+        std::fs::write(folder.path().join(KEY), damaged).unwrap();
+        let error = LiveGate::open(folder.path(), &GateConfig::default()).unwrap_err();
+        assert!([ErrorKind::Corruption, ErrorKind::Unsupported].contains(&error.kind()), "byte {at}: {error}");
+    }
+    std::fs::write(folder.path().join(KEY), own).unwrap();
     std::fs::write(folder.path().join(LOG), log.replace("0.5", "0.6")).unwrap();
     let error = LiveGate::open(folder.path(), &config).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Corruption, "{error}");

@@ -10,7 +10,7 @@ use crate::gate::{Action, Change, Experiment, Unit, Variant};
 
 fn engine(folder: &Path) -> Engine {
     let engine = filled(folder);
-    engine.set_ranker(Some(linear(&[("stars", 1.0)])), 0.5).unwrap();
+    engine.set_ranker(Some(linear(&[("number.stars", 1.0)])), 0.5).unwrap();
     engine
 }
 
