@@ -95,6 +95,8 @@ pub struct Explanation {
     pub runs: Vec<RunExplanation>,
     /// What the ranker said; absent without one, and where it was left out.
     pub ltr: Option<LtrExplanation>,
+    /// The value of maximal marginal relevance when the document was picked; absent where the search asks for no diversity.
+    pub diversity: Option<f64>,
 }
 
 /// One found document.
@@ -115,6 +117,8 @@ pub struct Hit {
     /// Metadata of the document.
     #[napi(ts_type = "Record<string, NamedField['value']> | Array<NamedField>")]
     pub metadata: Fields,
+    /// How many further candidates have the same value of the field that the search collapses by.
+    pub hidden: i64,
     /// How the hit came about, if asked for.
     pub explain: Option<Explanation>,
 }
@@ -134,6 +138,25 @@ pub struct Found {
     pub degraded: Vec<String>,
     /// How the dense run was found: "exact scan", "graph", …; absent when it was not asked for.
     pub plan: Option<&'static str>,
+    /// Which weight the ranker had, and why.
+    pub gate: Served,
+}
+
+/// Which weight the ranker had for an answer, and why; docs/gate.md.
+#[napi(object, object_from_js = false)]
+pub struct Served {
+    /// Number of the change of the gate that held.
+    pub epoch: i64,
+    /// Weight of the ranker; absent without a ranker.
+    pub weight: Option<f64>,
+    /// "baseline", "experiment", "canary" or "killed".
+    pub reason: &'static str,
+    /// The experiment that served, or "canary".
+    pub experiment: Option<String>,
+    /// The variant of it: of a canary "control" or "candidate".
+    pub variant: Option<String>,
+    /// For what becomes known later of an answer in a canary: `Gate.observeQuality`.
+    pub token: Option<String>,
 }
 
 /// Hits, while they go.
@@ -255,6 +278,20 @@ impl From<engine::Answer> for Found {
             visible: answer.visible as i64,
             degraded: answer.degraded,
             plan: answer.plan,
+            gate: Served::from(answer.gate),
+        }
+    }
+}
+
+impl From<engine::Served> for Served {
+    fn from(gate: engine::Served) -> Self {
+        Served {
+            epoch: gate.epoch as i64,
+            weight: gate.weight.map(f64::from),
+            reason: gate.reason,
+            experiment: gate.experiment,
+            variant: gate.variant,
+            token: gate.token.map(|token| token.to_string()),
         }
     }
 }
@@ -270,6 +307,7 @@ impl From<engine::Hit> for Hit {
             text: passage.text,
             chunk: Chunk { ordinal: passage.ordinal as i64, start: passage.start as i64, end: passage.end as i64 },
             metadata: fields(hit.metadata),
+            hidden: hit.hidden as i64,
             explain: hit.explanation.map(Explanation::from),
         }
     }
@@ -290,6 +328,7 @@ impl From<engine::Explanation> for Explanation {
             fusion: explained.fusion,
             runs: runs.collect(),
             ltr: explained.ltr.map(LtrExplanation::from),
+            diversity: explained.diversity,
         }
     }
 }

@@ -16,6 +16,7 @@ use crate::convert::{optional, scope};
 use crate::embedder::Embedder;
 use crate::errors::{invalid, raise};
 use crate::features::{self, FeatureFunction, FeatureSchema, Logged};
+use crate::gate::Gate;
 use crate::ranker::Ranker;
 use crate::texts::Texts;
 
@@ -36,6 +37,9 @@ pub struct SearchArguments<'a> {
     pub tenant: Option<String>,
     pub vector: Option<Float32ArraySlice<'a>>,
     pub syntax: Option<bool>,
+    pub user: Option<String>,
+    pub collapse: Option<String>,
+    pub diversity: Option<f64>,
 }
 
 /// Features of the caller's own, by their names.
@@ -201,6 +205,11 @@ impl Engine {
     }
 
     #[napi(getter)]
+    pub fn gate(&self, env: &Env) -> Result<Gate> {
+        Ok(Gate { inner: self.call(env)?.gate() })
+    }
+
+    #[napi(getter)]
     pub fn ranker(&self, env: &Env) -> Result<Option<Ranker>> {
         Ok(self.call(env)?.ranker().map(|inner| Ranker { inner }))
     }
@@ -320,7 +329,8 @@ fn request(
     arguments: SearchArguments<'_>,
     cancel: Option<&Cancel>,
 ) -> Result<(Scope, SearchRequest)> {
-    let SearchArguments { k, filter, retrievers, explain, tenant, vector, syntax } = arguments;
+    let SearchArguments { k, filter, retrievers, explain, tenant, vector, syntax, user, collapse, diversity } =
+        arguments;
     let scope = scope(env, tenant.as_deref())?;
     let mode = retrievers.as_deref().map_or(Ok(Mode::default()), Mode::of).map_err(|error| raise(env, &error))?;
     let mut request =
@@ -329,5 +339,7 @@ fn request(
     request.explain = explain.unwrap_or_default();
     request.vector = vector.map(|vector| vector.to_vec());
     request.syntax = syntax.unwrap_or_default();
+    (request.user, request.collapse) = (user, collapse);
+    request.diversity = diversity.map(|lambda| lambda as f32);
     Ok((scope, request))
 }

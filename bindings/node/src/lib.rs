@@ -17,6 +17,7 @@ mod engine;
 mod errors;
 mod features;
 mod floats;
+mod gate;
 mod ranker;
 mod runs;
 mod texts;

@@ -47,16 +47,28 @@ function plain(value) {
 }
 
 /** Names of metadata and of metrics are the caller's, and what is absent here is None in Python. */
+const served = (gate) => ({ weight: null, experiment: null, variant: null, token: null, ...gate });
 const hit = ({ metadata, explain, ...hit }) => ({ ...plain(hit), metadata, explain: explain ? explanation(explain) : null });
-const explanation = ({ score, fusion, runs, ltr }) => {
+const explanation = ({ score, fusion, runs, ltr, diversity }) => {
   const absent = { rank: null, score: null, normalized: null };
-  return { score, fusion, runs: runs.map((run) => ({ ...absent, ...plain(run) })), ltr: ltr ? learned(ltr) : null };
+  return { score, fusion, runs: runs.map((run) => ({ ...absent, ...plain(run) })), ltr: ltr ? learned(ltr) : null, diversity: diversity ?? null };
 };
 const learned = ({ features, ...ltr }) => {
   const absent = { value: null, contribution: null };
   return { expected: null, ...plain(ltr), features: features.map((feature) => ({ ...absent, ...plain(feature) })) };
 };
-const answer = ({ hits, ...rest }) => ({ ...plain(rest), hits: hits.map(hit) });
+const answer = ({ hits, gate, ...rest }) => ({ ...plain(rest), gate: served(gate), hits: hits.map(hit) });
+
+/** What was told of a gate, without what is another each time. */
+const toldOfGate = (value) => JSON.parse(JSON.stringify(value), (name, one) => (["at_us", "key"].includes(name) ? undefined : one));
+/** A change of a gate: what is changed, and why. */
+function change(method, ...names) {
+  return async ({ gate }, given) => {
+    const first = names.map((name) => given[name]);
+    const { author, reason, issue, expect } = given;
+    return toldOfGate(await gate[method](...first, { author, reason, issue, expect }));
+  };
+}
 
 const rows = (values, width) =>
   Array.from({ length: values.length / width }, (_, row) => [...values.subarray(row * width, (row + 1) * width)]);
@@ -172,6 +184,27 @@ const CALLS = {
   },
   "Engine.verify": async ({ engine }) => plain(await engine.verify()),
   "Engine.compact": ({ engine }) => engine.compact(),
+  "Engine.gate": (state) => {
+    state.gate = state.engine.gate;
+  },
+  "Gate.open": async (state, { key }) => {
+    writeFileSync(join(state.folder, "gate-key"), key);
+    state.gate = await rag.Gate.open(join(state.folder, "data"), { keyFile: join(state.folder, "gate-key") });
+  },
+  "Gate.set_weight": change("setWeight", "weight"),
+  "Gate.kill": change("kill"),
+  "Gate.revive": change("revive"),
+  "Gate.start_experiment": change("startExperiment", "experiment"),
+  "Gate.end_experiment": change("endExperiment", "name"),
+  "Gate.start_canary": change("startCanary", "plan"),
+  "Gate.resume_canary": change("resumeCanary"),
+  "Gate.abort_canary": change("abortCanary"),
+  "Gate.status": async ({ gate }) => toldOfGate(await gate.status()),
+  "Gate.records": async ({ gate }) => toldOfGate(await gate.records()),
+  "Gate.assign": ({ gate }, { user, query }) => gate.assign(user, query),
+  "Gate.observe": ({ gate }, { token, ...rest }) => gate.observe(token, options(rest)),
+  "Gate.observe_quality": ({ gate }, { token, quality }) => gate.observeQuality(token, quality),
+  "Gate.tick": ({ gate }) => gate.tick(),
   "Engine.repairs": ({ engine }) => engine.repairs,
   "Engine.close": ({ engine }) => engine.close(),
   "Embedder.load": async (state, { path, ...rest }) => {
@@ -252,7 +285,7 @@ test("Node gives what Rust gives", async (t) => {
 
 test("everything public has a step", () => {
   const special = { "VectorIndex.size": "VectorIndex.len", "ClickLog.size": "ClickLog.len", "VectorIndex.dimension": "VectorIndex.dim", "VectorIndex.has": "VectorIndex.contains" };
-  const classes = ["Engine", "Embedder", "VectorIndex", "Ranker", "FeatureLog", "ClickLog"];
+  const classes = ["Engine", "Embedder", "VectorIndex", "Ranker", "FeatureLog", "ClickLog", "Gate"];
   const values = ["Answer", "RagError", "ERROR_CODES", "FeatureSchema"];
   assert.deepEqual(Object.keys(rag).sort(), [...classes, ...values, "evaluate", "fuse"].sort(), "a new name needs steps");
   const inherited = ["constructor", "length", "name", "prototype"];

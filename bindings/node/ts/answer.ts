@@ -7,6 +7,7 @@ export type {
   FeatureExplanation,
   LtrExplanation,
   RunExplanation,
+  Served,
   Stats,
   UpsertReport,
   VerifyReport,
@@ -57,6 +58,8 @@ export class Answer implements Iterable<Hit> {
   readonly degraded: readonly string[];
   /** How the dense run was found: "exact scan", "graph", …; undefined when it was not asked for. */
   readonly plan: string | undefined;
+  /** Which weight the ranker had, and why. */
+  readonly gate: native.Served;
 
   /** @internal */
   constructor(found: native.Found) {
@@ -65,6 +68,7 @@ export class Answer implements Iterable<Hit> {
     this.visible = found.visible;
     this.degraded = found.degraded;
     this.plan = found.plan;
+    this.gate = found.gate;
   }
 
   [Symbol.iterator](): Iterator<Hit> {

@@ -16,6 +16,7 @@ import {
   refuseFromFunction,
 } from "./features";
 import { Filter, jsonOf } from "./filter";
+import { Gate } from "./gate";
 import * as native from "./native";
 import { settingsOf } from "./names";
 import { Ranker, rankerOf } from "./ranker";
@@ -72,10 +73,16 @@ export interface QuestionOptions extends CallOptions, TenantOptions {
   explain?: boolean | null | undefined;
   /** Read the question as query syntax: title:word, "a phrase", +must, -not. */
   syntax?: boolean | null | undefined;
+  /** Who asks, for experiments and canaries to keep to; any text that is always the same for the same user. It is not stored. */
+  user?: string | null | undefined;
+  /** One document for each value of this metadata field, the best one; `hidden` of a hit counts the others. */
+  collapse?: string | null | undefined;
+  /** How much relevance counts against variety, 0 (variety) to 1 (relevance); relevance alone unless told. */
+  diversity?: number | null | undefined;
 }
 
 /** Which candidates are logged. */
-export interface LogOptions extends Omit<QuestionOptions, "explain"> {
+export interface LogOptions extends Omit<QuestionOptions, "explain" | "user" | "collapse" | "diversity"> {
   /** When the questions were asked, for features that count ages; now unless told. */
   now?: Date | null | undefined;
 }
@@ -198,6 +205,11 @@ export class Engine implements AsyncDisposable {
     return call({}, () => this.#native.setRanker(ranker?.native, weight));
   }
 
+  /** The live gate: the weight of the ranker, changed while searches run. */
+  get gate(): Gate {
+    return new Gate(now(() => this.#inner.gate));
+  }
+
   /** The ranker in use; null without one. */
   get ranker(): Ranker | null {
     const inner = now(() => this.#inner.ranker);
@@ -283,13 +295,13 @@ export class Engine implements AsyncDisposable {
   }
 }
 
-const QUESTION = { k: "number", explain: "boolean", tenant: "string", vector: Float32Array, syntax: "boolean" } as const;
+const QUESTION = { k: "number", explain: "boolean", tenant: "string", vector: Float32Array, syntax: "boolean", user: "string", collapse: "string", diversity: "number" } as const;
 
 function argumentsOf(options: SearchOptions): native.SearchArguments {
   expectAll(options, QUESTION);
-  const { k, filter, retrievers, explain, tenant, vector, syntax } = options;
+  const { k, filter, retrievers, explain, tenant, vector, syntax, user, collapse, diversity } = options;
   if (retrievers != null) expectStrings("retrievers", retrievers);
-  return given({ k, filter: textOf(filter), retrievers, explain, tenant, vector, syntax }) as native.SearchArguments;
+  return given({ k, filter: textOf(filter), retrievers, explain, tenant, vector, syntax, user, collapse, diversity }) as native.SearchArguments;
 }
 
 function textOf(filter: Filter | string | null | undefined): string | undefined {

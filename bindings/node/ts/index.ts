@@ -7,6 +7,7 @@ export type {
   LtrExplanation,
   MetadataValue,
   RunExplanation,
+  Served,
   Stats,
   StoredDocument,
   UpsertReport,
@@ -26,6 +27,20 @@ export type { ErrorCode } from "./errors";
 export { FeatureLog } from "./features";
 export type { ClickCounts, FeatureFunction, FeatureFunctions, FeatureQuery, FeaturesOptions, FeatureValues, Questions } from "./features";
 export type { Filter, Operand } from "./filter";
+export { Gate } from "./gate";
+export type {
+  Assignment,
+  Experiment,
+  GateChange,
+  GateRecord,
+  GateState,
+  GateStatus,
+  Guardrail,
+  Observation,
+  RampPlan,
+  Reading,
+  Variant,
+} from "./gate";
 export { Ranker } from "./ranker";
 export type {
   FeatureNames,

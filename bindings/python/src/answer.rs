@@ -20,6 +20,24 @@ value_class! {
     }
 }
 
+value_class! {
+    /// Which weight the ranker had for an answer, and why; docs/gate.md.
+    Served {
+        /// Number of the change of the gate that held.
+        epoch: u64,
+        /// Weight of the ranker; None without a ranker.
+        weight: Option<f32>,
+        /// "baseline", "experiment", "canary" or "killed".
+        reason: String,
+        /// The experiment that served, or "canary".
+        experiment: Option<String>,
+        /// The variant of it: of a canary "control" or "candidate".
+        variant: Option<String>,
+        /// For what becomes known later of an answer in a canary: `Gate.observe_quality`.
+        token: Option<String>,
+    }
+}
+
 /// One found document.
 #[pyclass(frozen, get_all, module = "rag_core")]
 #[derive(Debug)]
@@ -38,6 +56,8 @@ pub(crate) struct Hit {
     chunk: Py<Chunk>,
     /// Metadata of the document.
     metadata: Py<PyDict>,
+    /// How many further candidates have the same value of the field that the search collapses by.
+    hidden: usize,
     /// How the hit came about, if asked for.
     explain: Option<Py<Explanation>>,
 }
@@ -45,7 +65,7 @@ pub(crate) struct Hit {
 #[pymethods]
 impl Hit {
     #[new]
-    #[pyo3(signature = (rank, id, score, title, text, chunk, metadata, explain=None))]
+    #[pyo3(signature = (rank, id, score, title, text, chunk, metadata, hidden=0, explain=None))]
     #[allow(clippy::too_many_arguments, reason = "the fields, for pickle")]
     fn new(
         rank: usize,
@@ -55,9 +75,10 @@ impl Hit {
         text: String,
         chunk: Py<Chunk>,
         metadata: Bound<'_, PyDict>,
+        hidden: usize,
         explain: Option<Py<Explanation>>,
     ) -> Self {
-        Hit { rank, id, score, title, text, chunk, metadata: metadata.unbind(), explain }
+        Hit { rank, id, score, title, text, chunk, metadata: metadata.unbind(), hidden, explain }
     }
 
     /// As a dictionary, all the way down.
@@ -71,6 +92,7 @@ impl Hit {
         dictionary.set_item("text", &self.text)?;
         dictionary.set_item("chunk", self.chunk.get().to_dict(py)?)?;
         dictionary.set_item("metadata", self.metadata.bind(py).copy()?)?;
+        dictionary.set_item("hidden", self.hidden)?;
         let explain = self.explain.as_ref().map(|explain| explain.get().to_dict(py)).transpose()?;
         dictionary.set_item("explain", explain)?;
         Ok(dictionary)
@@ -91,8 +113,8 @@ impl Hit {
 
     #[pyo3(signature = () -> "tuple[object, ...]")]
     fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
-        let Hit { rank, id, score, title, text, chunk, metadata, explain } = self;
-        (py.get_type::<Hit>(), (rank, id, score, title, text, chunk, metadata, explain)).into_pyobject(py)
+        let Hit { rank, id, score, title, text, chunk, metadata, hidden, explain } = self;
+        (py.get_type::<Hit>(), (rank, id, score, title, text, chunk, metadata, hidden, explain)).into_pyobject(py)
     }
 }
 
@@ -110,20 +132,23 @@ pub(crate) struct Answer {
     degraded: Vec<String>,
     /// How the dense run was found: "exact scan", "graph", …; None when it was not asked for.
     plan: Option<String>,
+    /// Which weight the ranker had, and why.
+    gate: Py<Served>,
 }
 
 #[pymethods]
 impl Answer {
     #[new]
-    #[pyo3(signature = (hits, commit_seq, visible, degraded, plan=None))]
+    #[pyo3(signature = (hits, commit_seq, visible, degraded, plan, gate))]
     fn new(
         hits: Bound<'_, PyTuple>,
         commit_seq: u64,
         visible: u64,
         degraded: Vec<String>,
         plan: Option<String>,
+        gate: Py<Served>,
     ) -> Self {
-        Answer { hits: hits.unbind(), commit_seq, visible, degraded, plan }
+        Answer { hits: hits.unbind(), commit_seq, visible, degraded, plan, gate }
     }
 
     /// As a dictionary, all the way down.
@@ -136,6 +161,7 @@ impl Answer {
         dictionary.set_item("visible", self.visible)?;
         dictionary.set_item("degraded", &self.degraded)?;
         dictionary.set_item("plan", &self.plan)?;
+        dictionary.set_item("gate", self.gate.get().to_dict(py)?)?;
         Ok(dictionary)
     }
 
@@ -170,8 +196,8 @@ impl Answer {
 
     #[pyo3(signature = () -> "tuple[object, ...]")]
     fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
-        let Answer { hits, commit_seq, visible, degraded, plan } = self;
-        (py.get_type::<Answer>(), (hits, commit_seq, visible, degraded, plan)).into_pyobject(py)
+        let Answer { hits, commit_seq, visible, degraded, plan, gate } = self;
+        (py.get_type::<Answer>(), (hits, commit_seq, visible, degraded, plan, gate)).into_pyobject(py)
     }
 }
 
@@ -184,7 +210,14 @@ pub(crate) fn answer(py: Python<'_>, answer: engine::Answer) -> PyResult<Answer>
         visible: answer.visible,
         degraded: answer.degraded,
         plan: answer.plan.map(str::to_owned),
+        gate: Py::new(py, served(answer.gate))?,
     })
+}
+
+fn served(gate: engine::Served) -> Served {
+    let engine::Served { epoch, weight, reason, experiment, variant, token, .. } = gate;
+    let token = token.map(|token| token.to_string());
+    Served { epoch, weight, reason: reason.to_owned(), experiment, variant, token }
 }
 
 /// A hit of the engine as Python sees it.
@@ -199,6 +232,7 @@ pub(crate) fn hit(py: Python<'_>, hit: engine::Hit) -> PyResult<Hit> {
         text: passage.text,
         chunk: Py::new(py, chunk)?,
         metadata: convert::metadata(py, &hit.metadata)?.unbind(),
+        hidden: hit.hidden,
         explain: hit.explanation.map(|explained| explanation::explanation(py, explained)).transpose()?,
     })
 }

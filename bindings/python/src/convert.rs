@@ -68,6 +68,14 @@ pub(crate) fn filter(py: Python<'_>, filter: &Bound<'_, PyAny>) -> PyResult<Filt
     Filter::parse(&json).map_err(|error| raise(py, &error))
 }
 
+/// Who asks, and what is wanted of the list.
+#[derive(Default)]
+pub(crate) struct Wishes {
+    pub(crate) user: Option<String>,
+    pub(crate) collapse: Option<String>,
+    pub(crate) diversity: Option<f32>,
+}
+
 /// A question of `search` and its like.
 #[allow(clippy::too_many_arguments, reason = "the arguments of a search")]
 pub(crate) fn request(
@@ -79,6 +87,7 @@ pub(crate) fn request(
     explain: bool,
     vector: Option<Vec<f32>>,
     syntax: bool,
+    wishes: Wishes,
     cancel: &Cancel,
 ) -> PyResult<SearchRequest> {
     let names = retrievers.map(|names| strings(names, "retrievers")).transpose()?;
@@ -88,6 +97,7 @@ pub(crate) fn request(
     request.explain = explain;
     request.vector = vector;
     request.syntax = syntax;
+    (request.user, request.collapse, request.diversity) = (wishes.user, wishes.collapse, wishes.diversity);
     Ok(request)
 }
 

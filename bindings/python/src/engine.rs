@@ -10,10 +10,11 @@ use rag_runtime::{Batch, Call, Handle, Model};
 
 use crate::answer::{self, Answer, Hit};
 use crate::call::{deadline, interruptible, released, turn};
-use crate::convert;
+use crate::convert::{self, Wishes};
 use crate::embedder::Embedder;
 use crate::errors::{invalid, raise};
 use crate::features::{self, FeatureLog, FeatureSchema};
+use crate::gate::Gate;
 use crate::ranker::Ranker;
 use crate::reports::{Stats, UpsertReport, VerifyReport};
 
@@ -154,8 +155,12 @@ impl Engine {
     ///     tenant: Whose documents; None for "default".
     ///     vector: The vector of the question, if there is one already.
     ///     syntax: Read text as query syntax: title:word, "a phrase", +must, -not.
+    ///     user: Who asks, for experiments and canaries to keep to; any text that is always the same for the same user. It is
+    ///         not stored.
+    ///     collapse: One document for each value of this metadata field, the best one; `hidden` of a hit counts the others.
+    ///     diversity: How much relevance counts against variety, 0 (variety) to 1 (relevance); None for relevance alone.
     ///     timeout: Seconds; then DeadlineExceeded is raised.
-    #[pyo3(signature = (text: "str", k: "int" = 10, *, filter: "collections.abc.Mapping[str, object] | str | None" = None, retrievers: "collections.abc.Sequence[str] | None" = None, explain: "bool" = false, tenant: "str | None" = None, vector: "collections.abc.Sequence[float] | numpy.typing.NDArray[numpy.floating[typing.Any]] | None" = None, syntax: "bool" = false, timeout: "float | None" = None) -> "Answer")]
+    #[pyo3(signature = (text: "str", k: "int" = 10, *, filter: "collections.abc.Mapping[str, object] | str | None" = None, retrievers: "collections.abc.Sequence[str] | None" = None, explain: "bool" = false, tenant: "str | None" = None, vector: "collections.abc.Sequence[float] | numpy.typing.NDArray[numpy.floating[typing.Any]] | None" = None, syntax: "bool" = false, user: "str | None" = None, collapse: "str | None" = None, diversity: "float | None" = None, timeout: "float | None" = None) -> "Answer")]
     #[allow(clippy::too_many_arguments, reason = "keyword arguments")]
     fn search(
         &self,
@@ -168,12 +173,26 @@ impl Engine {
         tenant: Option<&str>,
         vector: Option<Vec<f32>>,
         syntax: bool,
+        user: Option<String>,
+        collapse: Option<String>,
+        diversity: Option<f32>,
         timeout: Option<f64>,
     ) -> PyResult<Answer> {
         let engine = self.inner(py)?;
         let scope = convert::scope(py, tenant)?;
         let cancel = deadline(py, timeout)?;
-        let request = convert::request(py, text, k, filter, retrievers, explain, vector, syntax, &cancel)?;
+        let request = convert::request(
+            py,
+            text,
+            k,
+            filter,
+            retrievers,
+            explain,
+            vector,
+            syntax,
+            Wishes { user, collapse, diversity },
+            &cancel,
+        )?;
         let found = released(py, || engine.search(&scope, &request))?;
         answer::answer(py, found)
     }
@@ -194,7 +213,7 @@ impl Engine {
     ///
     /// Args:
     ///     texts: The questions; the other arguments are those of `search` and the same for all.
-    #[pyo3(signature = (texts: "collections.abc.Iterable[str]", k: "int" = 10, *, filter: "collections.abc.Mapping[str, object] | str | None" = None, retrievers: "collections.abc.Sequence[str] | None" = None, explain: "bool" = false, tenant: "str | None" = None, syntax: "bool" = false, timeout: "float | None" = None) -> "list[Answer]")]
+    #[pyo3(signature = (texts: "collections.abc.Iterable[str]", k: "int" = 10, *, filter: "collections.abc.Mapping[str, object] | str | None" = None, retrievers: "collections.abc.Sequence[str] | None" = None, explain: "bool" = false, tenant: "str | None" = None, syntax: "bool" = false, user: "str | None" = None, collapse: "str | None" = None, diversity: "float | None" = None, timeout: "float | None" = None) -> "list[Answer]")]
     #[allow(clippy::too_many_arguments, reason = "keyword arguments")]
     fn search_many(
         &self,
@@ -206,13 +225,27 @@ impl Engine {
         explain: bool,
         tenant: Option<&str>,
         syntax: bool,
+        user: Option<String>,
+        collapse: Option<String>,
+        diversity: Option<f32>,
         timeout: Option<f64>,
     ) -> PyResult<Vec<Answer>> {
         let engine = self.inner(py)?;
         let scope = convert::scope(py, tenant)?;
         let texts = convert::strings(texts, "texts")?;
         let cancel = deadline(py, timeout)?;
-        let one = convert::request(py, "", k, filter, retrievers, explain, None, syntax, &cancel)?;
+        let one = convert::request(
+            py,
+            "",
+            k,
+            filter,
+            retrievers,
+            explain,
+            None,
+            syntax,
+            Wishes { user, collapse, diversity },
+            &cancel,
+        )?;
         let found = interruptible(py, &cancel, move |cancel| {
             let requests = texts.into_iter().map(|text| {
                 let mut request = one.clone().with_cancel(cancel.clone());
@@ -229,7 +262,7 @@ impl Engine {
     ///
     /// Raises:
     ///     NotFound: There is no such document.
-    #[pyo3(signature = (text: "str", id: "str", k: "int" = 10, *, filter: "collections.abc.Mapping[str, object] | str | None" = None, retrievers: "collections.abc.Sequence[str] | None" = None, tenant: "str | None" = None, vector: "collections.abc.Sequence[float] | numpy.typing.NDArray[numpy.floating[typing.Any]] | None" = None, syntax: "bool" = false, timeout: "float | None" = None) -> "Hit | None")]
+    #[pyo3(signature = (text: "str", id: "str", k: "int" = 10, *, filter: "collections.abc.Mapping[str, object] | str | None" = None, retrievers: "collections.abc.Sequence[str] | None" = None, tenant: "str | None" = None, vector: "collections.abc.Sequence[float] | numpy.typing.NDArray[numpy.floating[typing.Any]] | None" = None, syntax: "bool" = false, user: "str | None" = None, collapse: "str | None" = None, diversity: "float | None" = None, timeout: "float | None" = None) -> "Hit | None")]
     #[allow(clippy::too_many_arguments, reason = "keyword arguments")]
     fn explain(
         &self,
@@ -242,12 +275,26 @@ impl Engine {
         tenant: Option<&str>,
         vector: Option<Vec<f32>>,
         syntax: bool,
+        user: Option<String>,
+        collapse: Option<String>,
+        diversity: Option<f32>,
         timeout: Option<f64>,
     ) -> PyResult<Option<Hit>> {
         let engine = self.inner(py)?;
         let scope = convert::scope(py, tenant)?;
         let cancel = deadline(py, timeout)?;
-        let request = convert::request(py, text, k, filter, retrievers, true, vector, syntax, &cancel)?;
+        let request = convert::request(
+            py,
+            text,
+            k,
+            filter,
+            retrievers,
+            true,
+            vector,
+            syntax,
+            Wishes { user, collapse, diversity },
+            &cancel,
+        )?;
         let found = released(py, || engine.explain(&scope, &request, id))?;
         found.map(|hit| answer::hit(py, hit)).transpose()
     }
@@ -268,6 +315,12 @@ impl Engine {
         let weight = weight.unwrap_or(engine.config().ltr.weight);
         let ranker = ranker.map(|ranker| ranker.get().inner.clone());
         released(py, || engine.set_ranker(ranker, weight))
+    }
+
+    /// The live gate: the weight of the ranker, changed while searches run.
+    #[getter]
+    fn gate(&self, py: Python<'_>) -> PyResult<Gate> {
+        Ok(Gate { inner: self.inner(py)?.gate() })
     }
 
     /// The ranker in use; None without one.
@@ -308,7 +361,7 @@ impl Engine {
         let scope = convert::scope(py, tenant)?;
         let queries = features::questions(queries)?;
         let cancel = deadline(py, timeout)?;
-        let mut one = convert::request(py, "", k, filter, retrievers, false, None, syntax, &cancel)?;
+        let mut one = convert::request(py, "", k, filter, retrievers, false, None, syntax, Wishes::default(), &cancel)?;
         one.now = now;
         let logged = interruptible(py, &cancel, move |cancel| {
             let requests = queries.iter().map(|(id, text)| {

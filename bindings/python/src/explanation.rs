@@ -120,14 +120,22 @@ pub(crate) struct Explanation {
     runs: Py<PyTuple>,
     /// What the ranker said; None without one, and where it was skipped.
     ltr: Option<Py<LtrExplanation>>,
+    /// The value of maximal marginal relevance when the document was picked; None where the search asks for no diversity.
+    diversity: Option<f64>,
 }
 
 #[pymethods]
 impl Explanation {
     #[new]
-    #[pyo3(signature = (score, fusion, runs, ltr=None))]
-    fn new(score: f32, fusion: String, runs: Bound<'_, PyTuple>, ltr: Option<Py<LtrExplanation>>) -> Self {
-        Explanation { score, fusion, runs: runs.unbind(), ltr }
+    #[pyo3(signature = (score, fusion, runs, ltr=None, diversity=None))]
+    fn new(
+        score: f32,
+        fusion: String,
+        runs: Bound<'_, PyTuple>,
+        ltr: Option<Py<LtrExplanation>>,
+        diversity: Option<f64>,
+    ) -> Self {
+        Explanation { score, fusion, runs: runs.unbind(), ltr, diversity }
     }
 
     /// As a dictionary.
@@ -139,6 +147,7 @@ impl Explanation {
         dictionary.set_item("runs", dictionaries(self.runs.bind(py))?)?;
         let ltr = self.ltr.as_ref().map(|ltr| ltr.get().to_dict(py)).transpose()?;
         dictionary.set_item("ltr", ltr)?;
+        dictionary.set_item("diversity", self.diversity)?;
         Ok(dictionary)
     }
 
@@ -155,7 +164,8 @@ impl Explanation {
 
     #[pyo3(signature = () -> "tuple[object, ...]")]
     fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyTuple>> {
-        (py.get_type::<Explanation>(), (self.score, &self.fusion, self.runs.bind(py), &self.ltr)).into_pyobject(py)
+        (py.get_type::<Explanation>(), (self.score, &self.fusion, self.runs.bind(py), &self.ltr, self.diversity))
+            .into_pyobject(py)
     }
 }
 
@@ -167,7 +177,10 @@ pub(crate) fn explanation(py: Python<'_>, explained: engine::Explanation) -> PyR
     });
     let runs = PyTuple::new(py, runs.collect::<PyResult<Vec<_>>>()?)?.unbind();
     let ltr = explained.ltr.map(|learned| ltr(py, learned)).transpose()?;
-    Py::new(py, Explanation { score: explained.score, fusion: explained.fusion, runs, ltr })
+    Py::new(
+        py,
+        Explanation { score: explained.score, fusion: explained.fusion, runs, ltr, diversity: explained.diversity },
+    )
 }
 
 fn ltr(py: Python<'_>, learned: engine::LtrExplanation) -> PyResult<Py<LtrExplanation>> {

@@ -15,6 +15,7 @@ mod evaluation;
 mod explanation;
 mod features;
 mod fusion;
+mod gate;
 mod ranker;
 mod reports;
 mod value;
@@ -26,7 +27,7 @@ use pyo3::pymodule;
 #[pymodule]
 mod _rag_core {
     #[pymodule_export]
-    use crate::answer::{Answer, Chunk, Hit};
+    use crate::answer::{Answer, Chunk, Hit, Served};
     #[pymodule_export]
     use crate::call::{after_fork, before_fork};
     #[pymodule_export]
@@ -45,6 +46,8 @@ mod _rag_core {
     use crate::features::{FeatureLog, FeatureSchema};
     #[pymodule_export]
     use crate::fusion::fuse;
+    #[pymodule_export]
+    use crate::gate::Gate;
     #[pymodule_export]
     use crate::ranker::Ranker;
     #[pymodule_export]

@@ -22,7 +22,7 @@ class State:
 
     def __init__(self, folder):
         self.folder, self.engine, self.embedder, self.index = folder, None, None, None
-        self.ranker, self.schema, self.log, self.bytes, self.clicks = None, None, None, None, None
+        self.ranker, self.schema, self.log, self.bytes, self.clicks, self.gate = None, None, None, None, None, None
 
     def call(self, name, arguments):
         kind, _, method = name.rpartition(".")
@@ -36,6 +36,7 @@ class State:
             "FeatureLog": self.of_log,
             "Ranker": self.of_ranker,
             "ClickLog": self.of_clicks,
+            "Gate": self.of_gate,
         }
         return runners[kind](method, dict(arguments))
 
@@ -57,6 +58,9 @@ class State:
             return None
         if method == "set_ranker":
             arguments["ranker"] = self.ranker if arguments["ranker"] else None
+        if method == "gate":
+            self.gate = self.engine.gate
+            return None
         if method == "ranker":
             return self.engine.ranker and self.engine.ranker == self.ranker
         vector = arguments.get("vector")
@@ -70,6 +74,14 @@ class State:
         if method == "feature_schema":
             self.schema = found
         return plain(found)
+
+    def of_gate(self, method, arguments):
+        if method == "open":
+            key = self.folder / "gate-key"
+            key.write_text(arguments["key"])
+            self.gate = rag.Gate.open(self.folder / "data", key_file=key)
+            return None
+        return stripped(getattr(self.gate, method)(**arguments))
 
     def of_embedder(self, method, arguments):
         if method == "load":
@@ -163,6 +175,15 @@ def numbers_of(field):
     return of
 
 
+def stripped(value):
+    """Without what is another each time."""
+    if isinstance(value, list):
+        return [stripped(one) for one in value]
+    if isinstance(value, dict):
+        return {name: stripped(one) for name, one in value.items() if name not in ("at_us", "key")}
+    return value
+
+
 def fuse(**arguments):
     return [[query, [list(pair) for pair in scores.items()]] for query, scores in rag.fuse(**arguments).items()]
 
@@ -218,12 +239,12 @@ def test_python_gives_what_rust_gives(tmp_path):
 def test_everything_public_has_a_step():
     special = {"__len__": "len", "__contains__": "contains", "__new__": "new"}
     public = {name for name in ("fuse", "evaluate") if hasattr(rag, name)}
-    kinds = (rag.Engine, rag.Embedder, rag.VectorIndex, rag.FeatureLog, rag.Ranker, rag.ClickLog)
+    kinds = (rag.Engine, rag.Embedder, rag.VectorIndex, rag.FeatureLog, rag.Ranker, rag.ClickLog, rag.Gate)
     for kind in kinds:
         names = {special.get(name, name) for name in vars(kind)}
         public |= {f"{kind.__name__}.{name}" for name in names if not name.startswith("_")}
     values = {"Answer", "Chunk", "Explanation", "FeatureExplanation", "Hit", "LtrExplanation", "RunExplanation"}
-    values |= {"FeatureSchema", "Stats", "UpsertReport", "VerifyReport"}
+    values |= {"FeatureSchema", "Served", "Stats", "UpsertReport", "VerifyReport"}
     classes = {name for name in rag.__all__ if isinstance(getattr(rag, name), type)}
     errors = {name for name in classes if issubclass(getattr(rag, name), rag.RagError)}
     assert classes - errors - values == {kind.__name__ for kind in kinds}, "a new class needs steps"

@@ -20,6 +20,7 @@
 mod batch;
 mod chosen;
 pub mod clicks;
+pub mod gate;
 mod handle;
 pub mod logs;
 pub mod ltr;

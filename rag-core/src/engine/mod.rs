@@ -279,8 +279,8 @@ impl Engine {
     }
 
     /// The live gate: the weight of the ranker, changed while searches run. See [`crate::gate`].
-    pub fn gate(&self) -> &LiveGate {
-        &self.inner.gate
+    pub fn gate(&self) -> Arc<LiveGate> {
+        Arc::clone(&self.inner.gate)
     }
 
     /// The ranker in use.

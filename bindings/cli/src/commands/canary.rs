@@ -7,6 +7,7 @@ use clap::{Args, Subcommand};
 use rag_core::Error;
 use rag_core::fusion::RampPlan;
 use rag_core::gate::{Action, GateStatus};
+use rag_runtime::gate::ToldStatus;
 
 use super::gate::{Folder, Why, act, read};
 use crate::ui::{Output, exit};
@@ -83,7 +84,7 @@ pub(crate) fn run(output: Output, command: &CanaryCommand) -> Result<u8> {
         CanaryCommand::Start { tried, folder, why } => act(output, folder, why, Action::StartCanary(tried.plan()?))?,
         CanaryCommand::Status { folder } => {
             let status = folder.open()?.status()?;
-            output.answer(&status, |_| show(&status))?;
+            output.answer(&ToldStatus::of(&status), |_| show(&status))?;
         }
         CanaryCommand::Resume { folder, why } => act(output, folder, why, Action::ResumeCanary)?,
         CanaryCommand::Abort { folder, why } => act(output, folder, why, Action::AbortCanary)?,

@@ -8,8 +8,8 @@ use clap::{Args, Subcommand};
 use rag_core::gate::{Action, Change, Experiment, GateRecord, GateState, GateStatus, LiveGate, Running};
 use rag_core::{Error, ErrorKind};
 use rag_runtime::Settings;
+use rag_runtime::gate::{Told, ToldRecord, ToldStatus};
 use serde::de::DeserializeOwned;
-use serde_json::json;
 
 use crate::ui::{Output, exit, plain, table};
 
@@ -127,11 +127,12 @@ pub(crate) fn run(output: Output, command: &GateCommand) -> Result<u8> {
     match command {
         GateCommand::Show { folder, history: false } => {
             let status = folder.open()?.status()?;
-            output.answer(&status, |_| show(&status))?;
+            output.answer(&ToldStatus::of(&status), |_| show(&status))?;
         }
         GateCommand::Show { folder, history: true } => {
             let records = folder.open()?.records()?;
-            output.answer(&json!({ "records": records }), |_| history(&records))?;
+            let told: Vec<ToldRecord<'_>> = records.iter().map(ToldRecord::of).collect();
+            output.answer(&told, |_| history(&records))?;
         }
         GateCommand::Set { weight, folder, why } => act(output, folder, why, Action::SetWeight { weight: *weight })?,
         GateCommand::Kill { folder, why } => act(output, folder, why, Action::Kill)?,
@@ -149,7 +150,7 @@ pub(crate) fn run(output: Output, command: &GateCommand) -> Result<u8> {
 /// Changes the gate and tells what holds now.
 pub(super) fn act(output: Output, folder: &Folder, why: &Why, action: Action) -> Result<()> {
     let record = folder.open()?.change(action, why.change()?, why.expect)?;
-    Ok(output.answer(&record, |_| state(&record.state))?)
+    Ok(output.answer(&Told::of(&record.state), |_| state(&record.state))?)
 }
 
 /// A JSON file, or the standard input.

@@ -149,11 +149,11 @@ fn hit_json(hit: &Hit) -> Json {
         });
         json!({
             "score": explanation.score, "fusion": explanation.fusion, "runs": runs.collect::<Vec<_>>(),
-            "ltr": explanation.ltr.as_ref().map(ltr_json),
+            "ltr": explanation.ltr.as_ref().map(ltr_json), "diversity": explanation.diversity,
         })
     });
     json!({
-        "rank": hit.rank, "score": hit.score, "id": hit.id, "title": hit.title, "metadata": metadata,
+        "rank": hit.rank, "score": hit.score, "id": hit.id, "title": hit.title, "metadata": metadata, "hidden": hit.hidden,
         "passage": {
             "ordinal": hit.passage.ordinal, "start": hit.passage.start, "end": hit.passage.end, "text": hit.passage.text,
         },

@@ -8,17 +8,20 @@ use rag_core::ann::{KeyedIndex, KeyedQuery};
 use rag_core::embed::{self, Embedder, ModelOptions, TextKind};
 use rag_core::engine::{Answer, Hit, Mode, SearchRequest};
 use rag_core::fusion::Parameters;
+use rag_core::gate::LiveGate;
 use rag_core::{Cancel, Document, Engine, Error, Filter, Metadata, Result, Scope, Value};
 use rag_runtime::maps::{self, Fusion};
 use rag_runtime::{Model, vectors};
 use serde_json::{Map, Value as Json, json};
 
+use super::gate;
 use super::ltr::{self, Learning};
 use super::{Outcome, outcome};
 
 pub(super) fn run(steps: &[Json]) -> Vec<Outcome> {
     let folder = tempfile::tempdir().unwrap();
-    let mut state = State { folder, engine: None, embedder: None, index: None, learning: Learning::default() };
+    let mut state =
+        State { folder, engine: None, embedder: None, index: None, gate: None, learning: Learning::default() };
     steps.iter().map(|step| outcome(step, state.call(step["call"].as_str().unwrap(), &step["with"]))).collect()
 }
 
@@ -28,6 +31,7 @@ struct State {
     engine: Option<Engine>,
     embedder: Option<Arc<dyn Embedder>>,
     index: Option<KeyedIndex>,
+    gate: Option<Arc<LiveGate>>,
     learning: Learning,
 }
 
@@ -38,6 +42,8 @@ impl State {
             "Engine" => self.of_engine(method, with),
             "Embedder" => self.of_embedder(method, with),
             "VectorIndex" => self.of_index(method, with),
+            "Gate" => gate::call(self.folder.path(), &mut self.gate, method, with)
+                .map_err(|error| without(&self.folder, &error)),
             "FeatureSchema" => self.learning.of_schema(method, with),
             "FeatureLog" => self.learning.of_log(self.folder.path(), method, with),
             "ClickLog" => self.learning.of_clicks(self.folder.path(), method, with),
@@ -66,6 +72,10 @@ impl State {
             return Ok(Json::Null);
         }
         let engine = self.engine.as_ref().unwrap();
+        if method == "gate" {
+            self.gate = Some(engine.gate());
+            return Ok(Json::Null);
+        }
         let scope = with["tenant"].as_str().map_or(Ok(Scope::default()), Scope::tenant)?;
         if let Some(done) = self.learning.of_engine(engine, &scope, method, with, request) {
             return done;
@@ -252,6 +262,9 @@ fn request(with: &Json, text: &str) -> Result<SearchRequest> {
     };
     request.explain = with["explain"] == true;
     request.syntax = with["syntax"] == true;
+    let text = |name: &str| with[name].as_str().map(str::to_owned);
+    (request.user, request.collapse) = (text("user"), text("collapse"));
+    request.diversity = with["diversity"].as_f64().map(|lambda| lambda as f32);
     request.vector = match with.get("vector") {
         None => None,
         Some(vector) => Some(match vector["of"].as_str() {
@@ -303,7 +316,7 @@ fn to_json(metadata: &Metadata) -> Json {
 fn answer(answer: &Answer) -> Json {
     json!({
         "hits": answer.hits.iter().map(hit).collect::<Vec<_>>(), "commit_seq": answer.commit_seq,
-        "visible": answer.visible, "degraded": answer.degraded, "plan": answer.plan,
+        "visible": answer.visible, "degraded": answer.degraded, "plan": answer.plan, "gate": gate::served(&answer.gate),
     })
 }
 
@@ -317,14 +330,14 @@ fn hit(hit: &Hit) -> Json {
         });
         json!({
             "score": float(explanation.score), "fusion": explanation.fusion, "runs": runs.collect::<Vec<_>>(),
-            "ltr": explanation.ltr.as_ref().map(ltr::explanation),
+            "ltr": explanation.ltr.as_ref().map(ltr::explanation), "diversity": explanation.diversity,
         })
     });
     let passage = &hit.passage;
     json!({
         "rank": hit.rank, "id": hit.id, "score": float(hit.score), "title": hit.title, "text": passage.text,
         "chunk": {"ordinal": passage.ordinal, "start": passage.start, "end": passage.end},
-        "metadata": to_json(&hit.metadata), "explain": explain,
+        "metadata": to_json(&hit.metadata), "hidden": hit.hidden, "explain": explain,
     })
 }
 

@@ -6,6 +6,7 @@
 mod command;
 #[path = "../common/mod.rs"]
 mod common;
+mod gate;
 mod library;
 mod ltr;
 
