@@ -159,7 +159,7 @@ fn experiments_of_a_group_share_its_traffic() {
     change(&gate, Action::StartExperiment(of_group("d", 0.3))).unwrap();
     assert_eq!(gate.state().experiments.last().unwrap().first, 300_000, "where b was");
     let error = change(&gate, Action::EndExperiment { name: "b".to_owned() }).unwrap_err();
-    assert_eq!(error.to_string(), "there is no experiment \"b\"; there are a, c, d");
+    assert_eq!(error.to_string(), "there is no experiment \"b\"; there are \"a\", \"c\", \"d\"");
 }
 
 #[test]

@@ -88,7 +88,7 @@ pub enum GateError {
 }
 
 fn none_or(known: &[String]) -> String {
-    if known.is_empty() { "are none".to_owned() } else { format!("are {}", known.join(", ")) }
+    if known.is_empty() { "are none".to_owned() } else { format!("are {known:?}").replace(['[', ']'], "") }
 }
 
 pub(super) fn check(

@@ -13,7 +13,7 @@ import numpy.typing
 from _typeshed import Incomplete, SupportsGetItem
 from typing import Any, SupportsFloat, SupportsIndex, final
 
-__all__ = ["Answer", "Chunk", "ClickLog", "Embedder", "Engine", "Explanation", "FeatureExplanation", "FeatureLog", "FeatureSchema", "Hit", "LtrExplanation", "Ranker", "RunExplanation", "Stats", "UpsertReport", "VectorIndex", "VerifyReport", "after_fork", "before_fork", "error_kinds", "evaluate", "fuse"]
+__all__ = ["Answer", "Chunk", "ClickLog", "Embedder", "Engine", "Explanation", "FeatureExplanation", "FeatureLog", "FeatureSchema", "Gate", "Hit", "LtrExplanation", "Ranker", "RunExplanation", "Served", "Stats", "UpsertReport", "VectorIndex", "VerifyReport", "after_fork", "before_fork", "error_kinds", "evaluate", "fuse"]
 
 @final
 class Answer:
@@ -30,7 +30,7 @@ class Answer:
         """
     def __iter__(self, /) -> collections.abc.Iterator[Hit]: ...
     def __len__(self, /) -> int: ...
-    def __new__(cls, /, hits: tuple[Hit, ...], commit_seq: SupportsIndex, visible: SupportsIndex, degraded: SupportsGetItem[int, str], plan: str | None = None) -> Answer: ...
+    def __new__(cls, /, hits: tuple[Hit, ...], commit_seq: SupportsIndex, visible: SupportsIndex, degraded: SupportsGetItem[int, str], plan: str | None, gate: Served) -> Answer: ...
     def __reduce__(self, /) -> tuple[object, ...]: ...
     def __repr__(self, /) -> str: ...
     def _repr_html_(self, /) -> str:
@@ -46,6 +46,11 @@ class Answer:
     def degraded(self, /) -> list[str]:
         """
         What was left out, and why; empty for a full answer.
+        """
+    @property
+    def gate(self, /) -> Served:
+        """
+        Which weight the ranker had, and why.
         """
     @property
     def hits(self, /) -> tuple[Hit, ...]:
@@ -242,7 +247,7 @@ class Engine:
         """
         Stages deletions; gives the number of documents that were there. Ids that are not there are fine.
         """
-    def explain(self, /, text: str, id: str, k: int = 10, *, filter: collections.abc.Mapping[str, object] | str | None = None, retrievers: collections.abc.Sequence[str] | None = None, tenant: str | None = None, vector: collections.abc.Sequence[float] | numpy.typing.NDArray[numpy.floating[typing.Any]] | None = None, syntax: bool = False, timeout: float | None = None) -> Hit | None:
+    def explain(self, /, text: str, id: str, k: int = 10, *, filter: collections.abc.Mapping[str, object] | str | None = None, retrievers: collections.abc.Sequence[str] | None = None, tenant: str | None = None, vector: collections.abc.Sequence[float] | numpy.typing.NDArray[numpy.floating[typing.Any]] | None = None, syntax: bool = False, user: str | None = None, collapse: str | None = None, diversity: float | None = None, timeout: float | None = None) -> Hit | None:
         """
         How the document `id` fares for a question: its hit with the explanation, or None when no retriever has it among
         its candidates. The other arguments are those of `search`.
@@ -253,6 +258,11 @@ class Engine:
     def feature_schema(self, /) -> FeatureSchema:
         """
         The features that rankers read and `log_features` writes, as `engine.features` of the configuration declares them.
+        """
+    @property
+    def gate(self, /) -> Gate:
+        """
+        The live gate: the weight of the ranker, changed while searches run.
         """
     def get(self, /, id: str, *, tenant: str | None = None) -> dict[str, typing.Any] | None:
         """
@@ -319,7 +329,7 @@ class Engine:
         """
         Drops everything staged since the last commit.
         """
-    def search(self, /, text: str, k: int = 10, *, filter: collections.abc.Mapping[str, object] | str | None = None, retrievers: collections.abc.Sequence[str] | None = None, explain: bool = False, tenant: str | None = None, vector: collections.abc.Sequence[float] | numpy.typing.NDArray[numpy.floating[typing.Any]] | None = None, syntax: bool = False, timeout: float | None = None) -> Answer:
+    def search(self, /, text: str, k: int = 10, *, filter: collections.abc.Mapping[str, object] | str | None = None, retrievers: collections.abc.Sequence[str] | None = None, explain: bool = False, tenant: str | None = None, vector: collections.abc.Sequence[float] | numpy.typing.NDArray[numpy.floating[typing.Any]] | None = None, syntax: bool = False, user: str | None = None, collapse: str | None = None, diversity: float | None = None, timeout: float | None = None) -> Answer:
         """
         Answers a question from the last commit.
 
@@ -333,9 +343,13 @@ class Engine:
             tenant: Whose documents; None for "default".
             vector: The vector of the question, if there is one already.
             syntax: Read text as query syntax: title:word, "a phrase", +must, -not.
+            user: Who asks, for experiments and canaries to keep to; any text that is always the same for the same user. It is
+                not stored.
+            collapse: One document for each value of this metadata field, the best one; `hidden` of a hit counts the others.
+            diversity: How much relevance counts against variety, 0 (variety) to 1 (relevance); None for relevance alone.
             timeout: Seconds; then DeadlineExceeded is raised.
         """
-    def search_many(self, /, texts: collections.abc.Iterable[str], k: int = 10, *, filter: collections.abc.Mapping[str, object] | str | None = None, retrievers: collections.abc.Sequence[str] | None = None, explain: bool = False, tenant: str | None = None, syntax: bool = False, timeout: float | None = None) -> list[Answer]:
+    def search_many(self, /, texts: collections.abc.Iterable[str], k: int = 10, *, filter: collections.abc.Mapping[str, object] | str | None = None, retrievers: collections.abc.Sequence[str] | None = None, explain: bool = False, tenant: str | None = None, syntax: bool = False, user: str | None = None, collapse: str | None = None, diversity: float | None = None, timeout: float | None = None) -> list[Answer]:
         """
         Answers many questions, on several threads.
 
@@ -398,9 +412,14 @@ class Explanation:
     How a score came about. The contributions of the runs add up to the fused score, which without a ranker is the score.
     """
     def __eq__(self, other: object, /) -> bool: ...
-    def __new__(cls, /, score: SupportsFloat | SupportsIndex, fusion: str, runs: tuple[RunExplanation, ...], ltr: LtrExplanation | None = None) -> Explanation: ...
+    def __new__(cls, /, score: SupportsFloat | SupportsIndex, fusion: str, runs: tuple[RunExplanation, ...], ltr: LtrExplanation | None = None, diversity: SupportsFloat | SupportsIndex | None = None) -> Explanation: ...
     def __reduce__(self, /) -> tuple[object, ...]: ...
     def __repr__(self, /) -> str: ...
+    @property
+    def diversity(self, /) -> float | None:
+        """
+        The value of maximal marginal relevance when the document was picked; None where the search asks for no diversity.
+        """
     @property
     def fusion(self, /) -> str:
         """
@@ -564,12 +583,98 @@ class FeatureSchema:
         """
 
 @final
+class Gate:
+    """
+    The weight of the ranker of a data folder, changed and watched while searches run; docs/gate.md says who gets which weight.
+
+    Every change has an author and a reason, and is durable before it holds. Changes give what holds then: a dictionary with
+    epoch, weight, killed, experiments, canary and changed. `expect` refuses the change when the gate is at another epoch.
+    """
+    def __repr__(self, /) -> str: ...
+    def abort_canary(self, /, *, reason: str, author: str, issue: str | None = None, expect: int | None = None) -> dict[str, typing.Any]:
+        """
+        Ends the canary: nobody gets its weight any more.
+        """
+    def assign(self, /, user: str | None = None, query: str = "") -> dict[str, typing.Any]:
+        """
+        What holds for a request: epoch, weight (None: that of the ranker), reason, experiment, variant, and the token of a
+        canary. `search` asks this itself.
+        """
+    def end_experiment(self, /, name: str, *, reason: str, author: str, issue: str | None = None, expect: int | None = None) -> dict[str, typing.Any]:
+        """
+        Ends an experiment.
+        """
+    def kill(self, /, *, reason: str, author: str, issue: str | None = None, expect: int | None = None) -> dict[str, typing.Any]:
+        """
+        The weight 0 for everyone, and the end of a canary under way.
+        """
+    def observe(self, /, token: str, *, latency_us: int | None = None, error: bool = False, cache_hit: float | None = None, empty: bool = False, quality: float | None = None) -> None:
+        """
+        Tells the canary what became of a request that `assign` gave a token; of its own searches an engine tells it itself.
+        """
+    def observe_quality(self, /, token: str | None, quality: float) -> None:
+        """
+        Tells the canary the quality of an answer, 0 to 1: a click or none. `token` is that of the answer's `gate`; None, which
+        answers outside of a canary have, is fine and counts nothing.
+        """
+    @staticmethod
+    def open(path: str | os.PathLike[str], *, key_file: str | os.PathLike[str] | None = None) -> Gate:
+        """
+        The gate of a data folder, which may be open elsewhere, in this process or in another one. With an engine at hand take
+        `engine.gate`.
+
+        Args:
+            path: The data folder.
+            key_file: The secret that buckets follow from (`engine.gate.key_file`); None for that of the folder.
+        """
+    def records(self, /) -> list[dict[str, typing.Any]]:
+        """
+        All changes, the first one first.
+        """
+    def resume_canary(self, /, *, reason: str, author: str, issue: str | None = None, expect: int | None = None) -> dict[str, typing.Any]:
+        """
+        Gives a paused canary the samples and the time of its step once more.
+        """
+    def revive(self, /, *, reason: str, author: str, issue: str | None = None, expect: int | None = None) -> dict[str, typing.Any]:
+        """
+        Weight and experiments as before `kill`.
+        """
+    def set_weight(self, /, weight: float, *, reason: str, author: str, issue: str | None = None, expect: int | None = None) -> dict[str, typing.Any]:
+        """
+        Gives the ranker another weight, 0 to 1, for all who are in no experiment.
+        """
+    def start_canary(self, /, plan: float | collections.abc.Mapping[str, typing.Any], *, reason: str, author: str, issue: str | None = None, expect: int | None = None) -> dict[str, typing.Any]:
+        """
+        Lets a weight earn its traffic step by step; harm takes it back.
+
+        Args:
+            plan: The weight, or a dictionary with weight and optionally steps, min_samples, max_samples, min_seconds,
+                max_seconds, guardrails and alpha, as `rag canary plan` prints it.
+        """
+    def start_experiment(self, /, experiment: collections.abc.Mapping[str, typing.Any], *, reason: str, author: str, issue: str | None = None, expect: int | None = None) -> dict[str, typing.Any]:
+        """
+        Begins an experiment.
+
+        Args:
+            experiment: A dictionary with name and variants (each name, weight and optionally part), and optionally share, unit
+                ("user" or "query"), group and shadow.
+        """
+    def status(self, /) -> dict[str, typing.Any]:
+        """
+        What holds on disk, and what was seen of the requests: also key, guardrails and shadows.
+        """
+    def tick(self, /) -> None:
+        """
+        Does what is due: lets the canary decide and saves what was seen. An engine does so itself once a second while it answers.
+        """
+
+@final
 class Hit:
     """
     One found document.
     """
     def __eq__(self, other: object, /) -> bool: ...
-    def __new__(cls, /, rank: SupportsIndex, id: str, score: SupportsFloat | SupportsIndex, title: str, text: str, chunk: Chunk, metadata: dict[str, typing.Any], explain: Explanation | None = None) -> Hit: ...
+    def __new__(cls, /, rank: SupportsIndex, id: str, score: SupportsFloat | SupportsIndex, title: str, text: str, chunk: Chunk, metadata: dict[str, typing.Any], hidden: SupportsIndex = 0, explain: Explanation | None = None) -> Hit: ...
     def __reduce__(self, /) -> tuple[object, ...]: ...
     def __repr__(self, /) -> str: ...
     @property
@@ -581,6 +686,11 @@ class Hit:
     def explain(self, /) -> Explanation | None:
         """
         How the hit came about, if asked for.
+        """
+    @property
+    def hidden(self, /) -> int:
+        """
+        How many further candidates have the same value of the field that the search collapses by.
         """
     @property
     def id(self, /) -> str:
@@ -849,6 +959,51 @@ class RunExplanation:
     def weight(self, /) -> float:
         """
         Weight of the run.
+        """
+
+@final
+class Served:
+    """
+    Which weight the ranker had for an answer, and why; docs/gate.md.
+    """
+    def __eq__(self, value: object, /) -> bool: ...
+    def __ne__(self, value: object, /) -> bool: ...
+    def __new__(cls, /, epoch: SupportsIndex, weight: SupportsFloat | SupportsIndex | None, reason: str, experiment: str | None, variant: str | None, token: str | None) -> Served: ...
+    def __reduce__(self, /) -> tuple[typing.Any, ...]: ...
+    def __repr__(self, /) -> str: ...
+    @property
+    def epoch(self, /) -> int:
+        """
+        Number of the change of the gate that held.
+        """
+    @property
+    def experiment(self, /) -> str | None:
+        """
+        The experiment that served, or "canary".
+        """
+    @property
+    def reason(self, /) -> str:
+        """
+        "baseline", "experiment", "canary" or "killed".
+        """
+    def to_dict(self, /) -> dict[str, typing.Any]:
+        """
+        As a dictionary.
+        """
+    @property
+    def token(self, /) -> str | None:
+        """
+        For what becomes known later of an answer in a canary: `Gate.observe_quality`.
+        """
+    @property
+    def variant(self, /) -> str | None:
+        """
+        The variant of it: of a canary "control" or "candidate".
+        """
+    @property
+    def weight(self, /) -> float | None:
+        """
+        Weight of the ranker; None without a ranker.
         """
 
 @final
