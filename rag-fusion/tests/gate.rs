@@ -100,8 +100,10 @@ fn what_the_audit_refuses_does_not_happen() {
     let again: Vec<GateRecord> =
         records.iter().map(|r| serde_json::from_str(&serde_json::to_string(r).unwrap()).unwrap()).collect();
     assert_eq!(again, records);
-    let secret = "sixteen bytes or more";
-    assert!(!serde_json::to_string(&records).unwrap().contains(secret) && !format!("{gate:?}").contains(secret));
+    let of_the_key = "sixteen bytes or more";
+    assert!(
+        !serde_json::to_string(&records).unwrap().contains(of_the_key) && !format!("{gate:?}").contains(of_the_key)
+    );
 }
 
 #[test]
