@@ -12,7 +12,7 @@ use rag_ltr::{Explained, Ranker, Rows};
 use super::Inner;
 use super::api::{FeatureExplanation, LtrExplanation, SearchRequest};
 use super::list::skipped;
-use super::search::{Depth, Found, is_permitted};
+use super::search::{Found, is_permitted};
 use super::snapshot::Snapshot;
 use super::stages::Stages;
 use crate::error::{Error, ErrorKind, Result};
@@ -88,7 +88,6 @@ impl Inner {
         snapshot: &Snapshot,
         scope: &Scope,
         request: &SearchRequest,
-        depth: Depth,
         found: &'p Found<'_>,
         assigned: &Assignment,
     ) -> Result<Order<'p>> {
@@ -98,7 +97,7 @@ impl Inner {
         if weight == 0.0 && shadow.is_none() {
             return Ok(Order { own_weight, ..Order::fused(found.pool.hits()) });
         }
-        let pool = found.best(depth.ranked);
+        let pool = found.best();
         let hurried = request.cancel.hurried(SHARE_OF_TIME);
         let ranked = stages
             .run_until(&hurried, Stage::Features, || self.feature_rows(snapshot, scope, request, found, pool, &hurried))
@@ -110,9 +109,10 @@ impl Inner {
                         self.gate.observe_shadow(experiment, RankingDifference::between(&served?, &other?));
                     }
                     let cache_hits = rows.hit_ratio();
-                    let order = match weight > 0.0 {
-                        true => ranking.order(pool, rows, margins, weight)?,
-                        false => Order::fused(found.pool.hits()),
+                    let order = if weight > 0.0 {
+                        ranking.order(pool, rows, &margins, weight)?
+                    } else {
+                        Order::fused(found.pool.hits())
                     };
                     Ok(Order { cache_hits, own_weight, ..order })
                 })
@@ -179,7 +179,7 @@ impl Inner {
         let snapshot = self.snapshot.load_full();
         let depth = self.depth(request);
         let found = self.find(&stages, &snapshot, scope, request, depth)?;
-        let pool = found.best(depth.ranked);
+        let pool = found.best();
         let rows = stages
             .run(Stage::Features, || self.feature_rows(&snapshot, scope, request, &found, pool, &request.cancel))?;
         let candidates = stages.run(Stage::Hydrate, || {
@@ -228,10 +228,10 @@ impl Ranking {
         self: Arc<Self>,
         pool: &'p [FusedHit],
         rows: FeatureRows,
-        margins: Vec<f64>,
+        margins: &[f64],
         weight: f32,
     ) -> Result<Order<'p>> {
-        let blended = blend(pool.iter().map(|hit| (hit.id, hit.score)), &margins, weight)?;
+        let blended = blend(pool.iter().map(|hit| (hit.id, hit.score)), margins, weight)?;
         let row_of: HashMap<u64, usize> = pool.iter().enumerate().map(|(row, hit)| (hit.id, row)).collect();
         let places = blended.hits().iter().filter_map(|blend| {
             let row = *row_of.get(&blend.id)?;

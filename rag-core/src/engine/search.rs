@@ -50,15 +50,17 @@ pub(super) struct Found<'a> {
     /// How the pool was made, for explanations.
     fusion: String,
     pub(super) pool: Fused,
+    /// How many of them a ranker ranks.
+    ranked: usize,
     plan: Option<&'static str>,
     degraded: Vec<String>,
 }
 
 impl Found<'_> {
     /// The best candidates, and all that tie with the last of them: the order of indexing cuts no tie.
-    pub(super) fn best(&self, count: usize) -> &[FusedHit] {
+    pub(super) fn best(&self) -> &[FusedHit] {
         let hits = self.pool.hits();
-        let last = hits.get(count - 1).map_or(f64::NEG_INFINITY, |hit| hit.score);
+        let last = hits.get(self.ranked - 1).map_or(f64::NEG_INFINITY, |hit| hit.score);
         &hits[..hits.partition_point(|hit| hit.score >= last)]
     }
 }
@@ -106,7 +108,7 @@ impl Inner {
         let stages = Stages::new(&*self.telemetry, &request.cancel);
         let snapshot = self.snapshot.load_full();
         let found = self.find(&stages, &snapshot, scope, request, depth)?;
-        let order = self.rank(&stages, &snapshot, scope, request, depth, &found, assigned)?;
+        let order = self.rank(&stages, &snapshot, scope, request, &found, assigned)?;
         let mut degraded: Vec<String> = found.degraded.iter().cloned().chain(order.skipped.clone()).collect();
         let count = depth.listed.max(request.k);
         let mut list = stages.run(Stage::Hydrate, || settle(&snapshot, scope, request, &found, &order, count))?;
@@ -159,7 +161,7 @@ impl Inner {
             runs.push((LEXICAL, retrieved));
         }
         let (fusion, pool) = stages.run(Stage::Fuse, || self.fuse(request.mode, &runs))?;
-        Ok(Found { visible, vector, runs, fusion, pool, plan, degraded })
+        Ok(Found { visible, vector, runs, fusion, pool, ranked: depth.ranked, plan, degraded })
     }
 
     /// The vector of the question: the caller's, else the model's; `None` when the model knows no word of it or the

@@ -142,7 +142,7 @@ impl LiveGate {
         self.follow()?;
         let (state, mut seen) = (self.state(), Watch::load(&self.folder.join(SEEN)));
         seen.shadows.retain(|name, _| state.experiments.iter().any(|running| running.experiment.name == *name));
-        let canary = seen.canary_of(&state).map(|canary| canary.readings()).unwrap_or_default();
+        let canary = seen.canary_of(&state).map(rag_fusion::Canary::readings).unwrap_or_default();
         let key = self.gate.key().fingerprint();
         Ok(GateStatus { state: (*state).clone(), key, canary, shadows: seen.shadows })
     }
@@ -195,10 +195,8 @@ impl LiveGate {
     /// As [`LiveGate::assign`]; also whether it is this call's turn to see to [`LiveGate::tick`].
     pub(crate) fn assign_at(&self, user: Option<&str>, query: &str) -> (Assignment, bool) {
         let is_due = self.is_time();
-        if is_due {
-            if let Err(error) = self.follow() {
-                tracing::error!(%error, "the gate stays as it was: its log cannot be read");
-            }
+        if is_due && let Err(error) = self.follow() {
+            tracing::error!(%error, "the gate stays as it was: its log cannot be read");
         }
         (self.gate.assign(user, query), is_due)
     }

@@ -88,7 +88,7 @@ impl Watch {
     fn follow(&mut self, state: &GateState) {
         if self.epoch != state.canary_epoch {
             self.epoch = state.canary_epoch;
-            self.canary = state.canary.clone();
+            self.canary.clone_from(&state.canary);
             self.counted.clear();
             self.judged.clear();
         }
@@ -239,10 +239,10 @@ impl Drop for LiveGate {
         let mut watch = lock(&self.watch);
         watch.follow(&state);
         watch.count(pending);
-        if watch.is_new {
-            if let Err(error) = watch.save(&self.folder.join(SEEN), &self.disk) {
-                tracing::warn!(%error, "what the gate has seen last is lost");
-            }
+        if watch.is_new
+            && let Err(error) = watch.save(&self.folder.join(SEEN), &self.disk)
+        {
+            tracing::warn!(%error, "what the gate has seen last is lost");
         }
     }
 }
