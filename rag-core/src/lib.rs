@@ -27,6 +27,8 @@ pub(crate) mod store;
 pub mod telemetry;
 #[cfg(feature = "testing")]
 pub mod testing;
+#[cfg(feature = "engine")]
+pub mod tune;
 mod types;
 
 #[cfg(feature = "engine")]

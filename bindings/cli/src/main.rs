@@ -159,6 +159,10 @@ enum Command {
     /// Let another weight of the ranker earn its traffic step by step; harm takes it back.
     #[command(subcommand)]
     Canary(commands::canary::CanaryCommand),
+    /// Compare ways to fuse the retrievers on judged questions, and write the best as a configuration.
+    ///
+    /// What is reported is measured on questions that had no part in the choice.
+    Tune(Box<commands::tune::TuneArgs>),
     /// The models at hand: the bundled one, and the configured one.
     Models {
         #[command(flatten)]
@@ -187,6 +191,7 @@ fn main() -> ExitCode {
         Command::Train(args) => commands::train::run(output, &args),
         Command::Gate(command) => commands::gate::run(output, &command),
         Command::Canary(command) => commands::canary::run(output, &command),
+        Command::Tune(args) => commands::tune::run(output, &args),
         Command::Models { setup } => commands::maintain::models(output, &setup),
     };
     match done {

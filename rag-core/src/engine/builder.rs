@@ -8,7 +8,6 @@ use rag_governance::ModelIdentity;
 
 use super::lock::Lock;
 use super::open::{Layout, Writer};
-use super::search::Formula;
 use super::{Engine, Inner};
 use crate::cache::FeatureCache;
 use crate::config::EngineConfig;
@@ -21,6 +20,7 @@ use crate::lexical::Analyser;
 use crate::pool::Pool;
 use crate::store::StoreCheck;
 use crate::telemetry::{NoTelemetry, Telemetry};
+use crate::tune::Formula;
 use crate::types::Cancel;
 
 /// Settings of an engine that is about to be opened.
@@ -155,7 +155,7 @@ impl EngineBuilder {
                 analyser: writer.analyser.clone(),
                 embedder,
                 telemetry: self.telemetry.unwrap_or_else(|| Arc::new(NoTelemetry)),
-                formula: Formula::new(&self.config.fusion)?,
+                formula: Formula::of(&self.config.fusion)?,
                 features,
                 ranking: ArcSwapOption::empty(),
                 reranker: ArcSwapOption::empty(),

@@ -17,6 +17,7 @@ mod snapshot;
 mod stages;
 #[cfg(test)]
 mod tests;
+mod tune;
 mod vectors;
 mod words;
 
@@ -43,11 +44,11 @@ use crate::gate::LiveGate;
 use crate::pool::Pool;
 use crate::rerank::Reranker;
 use crate::telemetry::Telemetry;
+use crate::tune::Formula;
 use crate::types::{Cancel, Document, Scope};
 use lock::Lock;
 use open::{Layout, Repairs, Writer};
 use rank::Ranking;
-use search::Formula;
 use snapshot::Snapshot;
 use stages::Stages;
 

@@ -13,17 +13,14 @@ use super::rank::{Order, Place};
 use super::snapshot::{Snapshot, Visible};
 use super::stages::Stages;
 use crate::ann::VectorQuery;
-use crate::config::FusionConfig;
 use crate::embed::{TextKind, check_embeddings, normalize};
 use crate::error::{Error, Result};
 use crate::gate::Assignment;
 use crate::lexical::TextQuery;
 use crate::store::Record;
 use crate::telemetry::Stage;
+use crate::tune::{DENSE, LEXICAL};
 use crate::types::{ChunkId, DocNum, Scope};
-
-const DENSE: &str = "dense";
-const LEXICAL: &str = "lexical";
 
 /// A retriever's answer as a run of documents, and the best chunk of each.
 pub(super) struct Retrieved {
@@ -201,22 +198,19 @@ impl Inner {
 
     /// One run keeps its own scores; two are combined with the dense weight of the configuration or the model.
     fn fuse(&self, mode: Mode, runs: &[(&'static str, Retrieved)]) -> Result<(String, Fused)> {
+        let runs: Vec<(&'static str, &Run)> = runs.iter().map(|(name, retrieved)| (*name, &retrieved.run)).collect();
+        let single = match mode {
+            Mode::Hybrid => None,
+            Mode::Dense => Some(DENSE),
+            Mode::Lexical => Some(LEXICAL),
+        };
+        if let Some(name) = single {
+            let weighted: Vec<Weighted<'_>> = runs.iter().map(|(_, run)| Weighted::new(run, 1.0)).collect();
+            let pool = fuse(&weighted, &Method::Sum, &Normalization::None, usize::MAX).map_err(fusion_error)?;
+            return Ok((name.to_owned(), pool));
+        }
         let dense_weight = self.config.fusion.dense_weight.unwrap_or_else(|| self.embedder.dense_weight());
-        let Formula { method, normalization, name } = &self.formula;
-        let (method, normalization, name) = match mode {
-            Mode::Hybrid => (method, normalization, name.as_str()),
-            Mode::Dense => (&Method::Sum, &Normalization::None, DENSE),
-            Mode::Lexical => (&Method::Sum, &Normalization::None, LEXICAL),
-        };
-        let weight = |run: &str| match (mode, runs.len()) {
-            (Mode::Hybrid, 2..) if run == DENSE => dense_weight,
-            (Mode::Hybrid, 2..) => 1.0 - dense_weight,
-            _ => 1.0,
-        };
-        let weighted: Vec<Weighted<'_>> =
-            runs.iter().map(|(name, retrieved)| Weighted::new(&retrieved.run, f64::from(weight(name)))).collect();
-        let pool = fuse(&weighted, method, normalization, usize::MAX).map_err(fusion_error)?;
-        Ok((name.to_owned(), pool))
+        Ok((self.formula.name.clone(), self.formula.fuse(&runs, dense_weight.into())?))
     }
 }
 
@@ -231,31 +225,6 @@ fn visible(snapshot: &Snapshot, scope: &Scope, request: &SearchRequest) -> Resul
         Some(required) => visible.narrowed(&required),
         None => visible,
     })
-}
-
-/// How two runs become one.
-#[derive(Debug)]
-pub(super) struct Formula {
-    method: Method,
-    normalization: Normalization,
-    /// For explanations, with what it depends on: `convex(min_max)`, `rrf(60)`, `isr`.
-    name: String,
-}
-
-impl Formula {
-    pub(super) fn new(config: &FusionConfig) -> Result<Formula> {
-        let (method, normalization) = config.formula()?;
-        let (name, scale) = (&config.method, &config.normalization);
-        let name = match &method {
-            Method::Rrf { k: parameter } | Method::LognIsr { sigma: parameter } | Method::Rbc { phi: parameter } => {
-                format!("{name}({parameter})")
-            }
-            Method::Gmnz { gamma } => format!("{name}({gamma}, {scale})"),
-            method if method.reads_scores() => format!("{name}({scale})"),
-            _ => name.clone(),
-        };
-        Ok(Formula { method, normalization, name })
-    }
 }
 
 fn lexical(snapshot: &Snapshot, visible: &Visible, depth: usize, request: &SearchRequest) -> Result<Option<Retrieved>> {

@@ -12,6 +12,7 @@ pub(crate) mod index;
 pub(crate) mod maintain;
 pub(crate) mod search;
 pub(crate) mod train;
+pub(crate) mod tune;
 
 use std::path::Path;
 

@@ -10,6 +10,7 @@ mod ranking;
 mod recovery;
 mod scores;
 mod segments;
+mod tune;
 
 use std::path::Path;
 use std::sync::Arc;

@@ -1,0 +1,164 @@
+//! `rag tune`: which fusion suits a data folder, by judged questions.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+use clap::Args;
+use rag_core::fusion::Method;
+use rag_core::ltr::metrics::Metric;
+use rag_core::tune::{AdaptiveReport, Comparison, FormulaReport, JudgedQuery, TuneOptions, TuneReport};
+use rag_core::{Engine, Error};
+
+use super::check_out;
+use crate::Data;
+use crate::readers::{beir, trec};
+use crate::ui::{Output, exit, plain, table};
+
+/// Arguments of `rag tune`.
+#[derive(Debug, Args)]
+pub(crate) struct TuneArgs {
+    #[command(flatten)]
+    data: Data,
+    /// The questions: JSON Lines with `_id` and `text`, perhaps .gz.
+    #[arg(long, value_name = "FILE")]
+    queries: PathBuf,
+    /// Their judgments: a .tsv file in BEIR's layout, any other in TREC's. Questions without a relevant document are left out.
+    #[arg(long, value_name = "FILE")]
+    qrels: PathBuf,
+    /// What is good: ndcg, ndcg_exp, map, mrr, p, recall, success, with a cutoff or without.
+    #[arg(long, default_value = "ndcg@10")]
+    metric: Metric,
+    /// Formulas to compare, or `all`; docs/fusion.md has them.
+    #[arg(long, value_name = "NAME", value_delimiter = ',', default_value = "convex,rrf")]
+    methods: Vec<String>,
+    /// Scales to compare, for formulas that look at scores; all unless told.
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    normalizations: Vec<String>,
+    /// Step of the weight of the dense run.
+    #[arg(long, value_name = "STEP")]
+    step: Option<f64>,
+    /// Parts of the questions that are held out in turn.
+    #[arg(long, value_name = "N")]
+    folds: Option<usize>,
+    /// What the parts follow from.
+    #[arg(long)]
+    seed: Option<u64>,
+    /// Write what was chosen into this file, as a configuration; it must not be there yet.
+    #[arg(long, value_name = "FILE")]
+    out: Option<PathBuf>,
+}
+
+pub(crate) fn run(output: Output, args: &TuneArgs) -> Result<u8> {
+    if let Some(out) = &args.out {
+        check_out(out)?;
+        if out.exists() {
+            let out = out.display();
+            return Err(
+                Error::invalid(format!("`--out` {out} is there already; remove it, or give another name")).into()
+            );
+        }
+    }
+    let queries = judged(args)?;
+    let engine = args.data.open()?;
+    let report = engine.tune(&args.data.scope()?, &queries, &options(args))?;
+    if let Some(out) = &args.out {
+        let text = report.to_toml(&about(args, &engine));
+        let written =
+            std::fs::File::create_new(out).and_then(|mut file| std::io::Write::write_all(&mut file, text.as_bytes()));
+        written.map_err(|source| Error::io("write", out, source))?;
+    }
+    output.answer(&report, |_| show(&report))?;
+    Ok(exit::OK)
+}
+
+fn judged(args: &TuneArgs) -> Result<Vec<JudgedQuery>> {
+    let (qrels, texts) = (trec::read_qrels(&args.qrels)?.with_relevant(1), beir::read_queries(&args.queries)?);
+    let of_query = |(id, grades): (&str, &std::collections::BTreeMap<String, i32>)| {
+        let text = texts.get(id).filter(|text| !text.trim().is_empty())?;
+        Some(JudgedQuery::new(text, grades.clone()))
+    };
+    let queries: Vec<JudgedQuery> = qrels.iter().filter_map(of_query).collect();
+    if queries.is_empty() {
+        let (queries, qrels) = (args.queries.display(), args.qrels.display());
+        return Err(Error::invalid(format!("no question of {queries} has a relevant document in {qrels}")).into());
+    }
+    Ok(queries)
+}
+
+fn options(args: &TuneArgs) -> TuneOptions {
+    let mut options = TuneOptions { metric: args.metric, ..TuneOptions::default() };
+    options.methods.clone_from(&args.methods);
+    if args.methods == ["all"] {
+        let names = Method::NAMES.iter().filter(|&&name| name != "sum" && name != "mixed").map(|&name| name.to_owned());
+        options.methods = ["convex".to_owned()].into_iter().chain(names).collect();
+    }
+    if !args.normalizations.is_empty() {
+        options.normalizations.clone_from(&args.normalizations);
+    }
+    options.step = args.step.unwrap_or(options.step);
+    options.folds = args.folds.unwrap_or(options.folds);
+    options.seed = args.seed.unwrap_or(options.seed);
+    options
+}
+
+/// Where the choice comes from, in a line.
+fn about(args: &TuneArgs, engine: &Engine) -> String {
+    let (data, qrels) = (args.data.data.display(), args.qrels.display());
+    let date = jiff::Zoned::now().date();
+    format!("{qrels} on {data}, {}, {date}", engine.embedder().identity())
+}
+
+fn show(report: &TuneReport) -> String {
+    let TuneReport { metric, queries, folds, chosen, held_out, .. } = report;
+    let mut rows: Vec<Vec<String>> = report
+        .baselines
+        .iter()
+        .zip(&report.comparisons)
+        .map(|(baseline, compared)| vec![baseline.name.clone(), figure(baseline.mean), told(compared), p(compared.p)])
+        .collect();
+    rows.push(vec!["tuned (held out)".to_owned(), figure(held_out.mean), String::new(), String::new()]);
+    if let Some(AdaptiveReport { held_out, global, .. }) = &report.adaptive {
+        rows.push(vec!["a weight a question".to_owned(), figure(*held_out), told(global), p(global.p)]);
+    }
+    let formulas: Vec<Vec<String>> = report.formulas.iter().map(formula).collect();
+    let mut lines = vec![
+        format!("{queries} judged questions, {metric}, {folds} folds\n"),
+        table::render(&["ranking", metric, "tuned is better by (95 %)", "p"], &rows),
+        table::render(&["formula", "dense weight", "held out", "all"], &formulas),
+        format!("weight of the dense run, and the mean over all questions, {}:", chosen.formula),
+    ];
+    lines.extend(curve(report));
+    lines.push(format!("\nchosen: {} with a dense weight of {}", plain::line(&chosen.formula), chosen.dense_weight));
+    if let Some(AdaptiveReport { moved, .. }) = &report.adaptive {
+        lines.push(format!("a weight a question, against one for all: it would move {moved} of {queries} questions"));
+    }
+    lines.join("\n")
+}
+
+/// A bar for each weight.
+fn curve(report: &TuneReport) -> impl Iterator<Item = String> {
+    let means = || report.curve.iter().map(|point| point.mean);
+    let (least, most) = (means().fold(f64::MAX, f64::min), means().fold(f64::MIN, f64::max));
+    report.curve.iter().map(move |point| {
+        let share = if most > least { (point.mean - least) / (most - least) } else { 1.0 };
+        let bar = "▪".repeat(1 + (share * 39.0).round() as usize);
+        format!("  {:>5.2}  {}  {bar}", point.dense_weight, figure(point.mean))
+    })
+}
+
+fn formula(report: &FormulaReport) -> Vec<String> {
+    let FormulaReport { choice, held_out, best } = report;
+    vec![choice.formula.clone(), choice.dense_weight.to_string(), figure(*held_out), figure(*best)]
+}
+
+fn figure(value: f64) -> String {
+    format!("{value:.4}")
+}
+
+fn told(Comparison { difference, low, high, .. }: &Comparison) -> String {
+    format!("{difference:+.4} ({low:+.4} to {high:+.4})")
+}
+
+fn p(value: f64) -> String {
+    if value < 0.0001 { "< .0001".to_owned() } else { format!("{value:.4}") }
+}
