@@ -187,7 +187,9 @@ fn table(plan: &RampPlan, users: &[f64], seeds: u64) {
     println!("| change | seeds | completed | rolled back | paused | requests: median / p95 | of the candidate |");
     println!("|---|---|---|---|---|---|---|");
     let null = simulate(plan, &NULL, users, seeds);
-    assert!(null.rolled_back <= 5.0 && null.complete >= 95.0, "{} % rolled back", null.rolled_back);
+    assert!(null.rolled_back <= 5.0, "{} % rolled back", null.rolled_back);
+    // Where all users have been counted before a step is decided, it pauses.
+    assert!(null.complete >= if users.is_empty() { 95.0 } else { 85.0 }, "{} % complete", null.complete);
     for change in [WORSE_QUALITY, SLOWER, MORE_ERRORS] {
         let harm = simulate(plan, &change, users, seeds);
         assert!(harm.rolled_back > 95.0, "{}: {} % rolled back", change.name, harm.rolled_back);
