@@ -7,6 +7,7 @@ use napi::bindgen_prelude::*;
 use napi_derive::napi;
 use rag_core::engine::{Mode, SearchRequest};
 use rag_core::{Filter, Scope};
+use rag_runtime::tune::{Asked, tune};
 use rag_runtime::{Call, Handle, K, Model, Settings};
 
 use crate::answer::{Answers, Found, Hit, Stats, StoredDocument, UpsertReport, VerifyReport};
@@ -18,6 +19,7 @@ use crate::errors::{invalid, raise};
 use crate::features::{self, FeatureFunction, FeatureSchema, Logged};
 use crate::gate::Gate;
 use crate::ranker::Ranker;
+use crate::runs::Evaluation;
 use crate::texts::Texts;
 
 /// A retrieval engine over one data folder.
@@ -219,6 +221,24 @@ impl Engine {
         let (call, ranker) = (self.call(env)?, ranker.map(|ranker| ranker.inner.clone()));
         let weight = weight.map_or(call.config().ltr.weight, |weight| weight as f32);
         Ok(pooled(move || call.set_ranker(ranker.clone(), weight)))
+    }
+
+    /// The report of a tuning, in JSON.
+    #[napi(ts_return_type = "Promise<string>")]
+    pub fn tune<'env>(
+        &self,
+        env: &'env Env,
+        ids: &mut Texts,
+        texts: &mut Texts,
+        judgments: &mut Evaluation,
+        settings: String,
+        tenant: Option<String>,
+        cancel: Option<&Cancel>,
+    ) -> Result<Object<'env>> {
+        let (call, scope, cancel) = (self.call(env)?, scope(env, tenant.as_deref())?, token(cancel));
+        let queries: Vec<(String, String)> = ids.take().into_iter().zip(texts.take()).collect();
+        let (qrels, asked) = (judgments.take_judgments(), Asked::parse(&settings).map_err(|error| raise(env, &error))?);
+        apart(env, move || tune(&call, &scope, queries.clone(), qrels.clone(), asked.clone(), cancel.clone()))
     }
 
     /// One number of each kind for each id.

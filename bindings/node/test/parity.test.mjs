@@ -184,6 +184,7 @@ const CALLS = {
   },
   "Engine.verify": async ({ engine }) => plain(await engine.verify()),
   "Engine.compact": ({ engine }) => engine.compact(),
+  "Engine.tune": ({ engine }, { queries, qrels, ...rest }) => engine.tune(queries, qrels, options(rest)),
   "Engine.gate": (state) => {
     state.gate = state.engine.gate;
   },

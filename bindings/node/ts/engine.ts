@@ -20,8 +20,10 @@ import { Gate } from "./gate";
 import * as native from "./native";
 import { settingsOf } from "./names";
 import { Ranker, rankerOf } from "./ranker";
+import { ByQuery, judged } from "./runs";
 import { FeatureSchema, schemaOf } from "./schema";
 import { textsOf, withTexts } from "./texts";
+import { TuneOptions, TuneReport } from "./tune";
 
 /** How a folder is opened. */
 export interface OpenOptions {
@@ -233,6 +235,26 @@ export class Engine implements AsyncDisposable {
       withTexts(ids, (named) => withTexts(texts, (asked) => this.#native.logFeatures(named, asked, time, question, cancel))),
     );
     return logOf(logged);
+  }
+
+  /**
+   * Compares ways to fuse the retrievers' runs on judged questions: formulas, scales and weights, by nested cross-validation.
+   * Nothing of the engine changes; the report tells which configuration to open it with. Questions without a relevant document
+   * are left out.
+   */
+  async tune(queries: Questions, qrels: ByQuery, options: TuneOptions = {}): Promise<TuneReport> {
+    const [ids, texts] = questionsOf(queries);
+    const { metric, methods, normalizations, step, folds, seed, fewQueries, adaptive, tenant } = options;
+    expectAll(options, { metric: "string", adaptive: "boolean", tenant: "string" });
+    if (methods != null) expectStrings("methods", methods);
+    if (normalizations != null) expectStrings("normalizations", normalizations);
+    expectAll(options, { step: "number", folds: "number", seed: "number", fewQueries: "number" });
+    const asked = settingsOf("tune", { metric, methods, normalizations, step, folds, seed, fewQueries, adaptive }) ?? "{}";
+    const judgments = await judged(qrels);
+    const report = await under(options, (cancel) =>
+      withTexts(ids, (named) => withTexts(texts, (all) => this.#native.tune(named, all, judgments, asked, tenant, cancel))),
+    );
+    return JSON.parse(report);
   }
 
   /** Takes the click-through history of a tenant, in the place of the one before; it is kept in memory, for features. */

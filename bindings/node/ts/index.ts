@@ -57,5 +57,6 @@ export { evaluate, fuse } from "./runs";
 export type { ByQuery, EvaluateOptions, FuseOptions, FusionMethod, Normalization, Numbers } from "./runs";
 export { FeatureSchema } from "./schema";
 export type { FeatureKind, SchemaOptions } from "./schema";
+export type { Comparison, FusionChoice, TuneOptions, TuneReport } from "./tune";
 export { VectorIndex } from "./vectors";
 export type { IndexOptions, Neighbours, QueryOptions, ReadOptions } from "./vectors";

@@ -6,6 +6,7 @@ use std::time::SystemTime;
 use pyo3::prelude::*;
 use pyo3::types::{PyAny, PyDict, PyList, PyTuple, PyType};
 use rag_core::{Cancel, Document};
+use rag_runtime::tune::Asked;
 use rag_runtime::{Batch, Call, Handle, Model};
 
 use crate::answer::{self, Answer, Hit};
@@ -13,6 +14,7 @@ use crate::call::{deadline, interruptible, released, turn};
 use crate::convert::{self, Wishes};
 use crate::embedder::Embedder;
 use crate::errors::{invalid, raise};
+use crate::evaluation::by_query;
 use crate::features::{self, FeatureLog, FeatureSchema};
 use crate::gate::Gate;
 use crate::ranker::Ranker;
@@ -372,6 +374,66 @@ impl Engine {
             engine.log_features(&scope, &requests.collect::<Vec<_>>())
         })?;
         Ok(FeatureLog::from(logged))
+    }
+
+    /// Compares ways to fuse the retrievers' runs on judged questions: formulas, scales and weights, by nested cross-validation.
+    /// Nothing of the engine changes; the report tells which configuration to open it with.
+    ///
+    /// Args:
+    ///     queries: {id: text}, or pairs of both.
+    ///     qrels: {id: {document: grade}}; questions without a relevant document are left out.
+    ///     metric: What is good, such as "ndcg@10", "mrr@10" or "recall@100".
+    ///     methods: Formulas to compare, or ["all"]; None for "convex" and "rrf".
+    ///     normalizations: Scales to compare; None for all.
+    ///     step: Of the weight of the dense run from 0 to 1.
+    ///     folds: Parts of the questions, each held out once.
+    ///     seed: What the parts and the resampling follow from.
+    ///     few_queries: With fewer questions, what is in use stays unless another is better by more than one standard error.
+    ///     adaptive: Whether to fit a weight for each question as well.
+    ///     tenant: Whose documents; None for "default".
+    ///     timeout: Seconds.
+    ///
+    /// Returns:
+    ///     A dictionary: chosen, held_out (the figure to report), baselines, comparisons, formulas, curve, adaptive, and toml:
+    ///     the choice as a piece of the configuration file, with where it comes from.
+    #[pyo3(signature = (queries: "collections.abc.Mapping[str, str] | collections.abc.Iterable[tuple[str, str]]", qrels: "collections.abc.Mapping[str, collections.abc.Mapping[str, int]]", *, metric: "str" = "ndcg@10", methods: "collections.abc.Sequence[str] | None" = None, normalizations: "collections.abc.Sequence[str] | None" = None, step: "float" = 0.05, folds: "int" = 5, seed: "int" = 0, few_queries: "int" = 30, adaptive: "bool" = true, tenant: "str | None" = None, timeout: "float | None" = None) -> "dict[str, typing.Any]")]
+    #[allow(clippy::too_many_arguments, reason = "keyword arguments")]
+    fn tune<'py>(
+        &self,
+        py: Python<'py>,
+        queries: &Bound<'py, PyAny>,
+        qrels: &Bound<'py, PyAny>,
+        metric: &str,
+        methods: Option<&Bound<'py, PyAny>>,
+        normalizations: Option<&Bound<'py, PyAny>>,
+        step: f64,
+        folds: i128,
+        seed: u64,
+        few_queries: i128,
+        adaptive: bool,
+        tenant: Option<&str>,
+        timeout: Option<f64>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let engine = self.inner(py)?;
+        let scope = convert::scope(py, tenant)?;
+        let (queries, qrels) = (features::questions(queries)?, by_query::<i32>(qrels, "qrels")?);
+        let strings =
+            |names: Option<&Bound<'py, PyAny>>, name| names.map(|names| convert::strings(names, name)).transpose();
+        let asked = Asked {
+            metric: Some(metric.to_owned()),
+            methods: strings(methods, "methods")?,
+            normalizations: strings(normalizations, "normalizations")?,
+            step: Some(step),
+            folds: Some(convert::count(py, "folds", folds)?),
+            seed: Some(seed),
+            few_queries: Some(convert::count(py, "few_queries", few_queries)?),
+            adaptive: Some(adaptive),
+        };
+        let cancel = deadline(py, timeout)?;
+        let report = interruptible(py, &cancel, move |cancel| {
+            rag_runtime::tune::tune(&engine, &scope, queries, qrels, asked, cancel.clone())
+        })?;
+        convert::from_json(py, &report)
     }
 
     /// Takes the click-through history of a tenant, in the place of the one before: the features of `features.clicks`. It is

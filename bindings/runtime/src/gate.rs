@@ -63,7 +63,12 @@ pub fn start_canary(plan: &str) -> Result<Action> {
 }
 
 fn read<T: DeserializeOwned>(name: &str, text: &str) -> Result<T> {
-    serde_json::from_str(text).map_err(|error| Error::invalid(format!("`{name}`: {error}")).with_source(error))
+    serde_json::from_str(text).map_err(|error| {
+        // Where in the text: the caller gave an object, not the text.
+        let message = error.to_string();
+        let message = message.split(" at line ").next().unwrap_or_default();
+        Error::invalid(format!("`{name}`: {message}")).with_source(error)
+    })
 }
 
 /// What holds: what of a state is of use to people and programs.

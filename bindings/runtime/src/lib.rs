@@ -27,6 +27,7 @@ pub mod ltr;
 pub mod maps;
 mod overlay;
 mod trainer;
+pub mod tune;
 #[cfg(feature = "hnsw")]
 pub mod vectors;
 

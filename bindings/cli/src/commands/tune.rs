@@ -4,10 +4,10 @@ use std::path::PathBuf;
 
 use anyhow::Result;
 use clap::Args;
-use rag_core::fusion::Method;
 use rag_core::ltr::metrics::Metric;
 use rag_core::tune::{AdaptiveReport, Comparison, FormulaReport, JudgedQuery, TuneOptions, TuneReport};
 use rag_core::{Engine, Error};
+use rag_runtime::tune::methods;
 
 use super::check_out;
 use crate::Data;
@@ -87,11 +87,7 @@ fn judged(args: &TuneArgs) -> Result<Vec<JudgedQuery>> {
 
 fn options(args: &TuneArgs) -> TuneOptions {
     let mut options = TuneOptions { metric: args.metric, ..TuneOptions::default() };
-    options.methods.clone_from(&args.methods);
-    if args.methods == ["all"] {
-        let names = Method::NAMES.iter().filter(|&&name| name != "sum" && name != "mixed").map(|&name| name.to_owned());
-        options.methods = ["convex".to_owned()].into_iter().chain(names).collect();
-    }
+    options.methods = methods(args.methods.clone());
     if !args.normalizations.is_empty() {
         options.normalizations.clone_from(&args.normalizations);
     }

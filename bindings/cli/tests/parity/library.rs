@@ -11,6 +11,7 @@ use rag_core::fusion::Parameters;
 use rag_core::gate::LiveGate;
 use rag_core::{Cancel, Document, Engine, Error, Filter, Metadata, Result, Scope, Value};
 use rag_runtime::maps::{self, Fusion};
+use rag_runtime::tune::{Asked, tune};
 use rag_runtime::{Model, vectors};
 use serde_json::{Map, Value as Json, json};
 
@@ -72,6 +73,16 @@ impl State {
             return Ok(Json::Null);
         }
         let engine = self.engine.as_ref().unwrap();
+        if method == "tune" {
+            let mut asked = with.as_object().unwrap().clone();
+            let texts = asked.remove("queries").unwrap();
+            let qrels = serde_json::from_value(asked.remove("qrels").unwrap()).unwrap();
+            let text = |(id, text): (&String, &Json)| (id.clone(), text.as_str().unwrap().to_owned());
+            let queries = texts.as_object().unwrap().iter().map(text).collect();
+            let asked = Asked::parse(&Json::Object(asked).to_string())?;
+            let report = tune(engine, &scope, queries, qrels, asked, Cancel::never())?;
+            return Ok(serde_json::from_str(&report).unwrap());
+        }
         if method == "gate" {
             self.gate = Some(engine.gate());
             return Ok(Json::Null);
