@@ -5,6 +5,8 @@
 //! have the same writes to the disk and the same thread beside them. What differs is the gate alone. A paired t-test over the
 //! rounds says whether the 99th percentiles do; every answer is checked to be of one epoch.
 
+#![allow(clippy::print_stderr, reason = "the report")]
+
 use std::hint::black_box;
 use std::path::Path;
 use std::sync::Arc;

@@ -225,6 +225,7 @@ impl Engine {
 
     /// The report of a tuning, in JSON.
     #[napi(ts_return_type = "Promise<string>")]
+    #[allow(clippy::too_many_arguments, reason = "one object there")]
     pub fn tune<'env>(
         &self,
         env: &'env Env,

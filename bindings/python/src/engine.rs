@@ -383,7 +383,7 @@ impl Engine {
     ///     queries: {id: text}, or pairs of both.
     ///     qrels: {id: {document: grade}}; questions without a relevant document are left out.
     ///     metric: What is good, such as "ndcg@10", "mrr@10" or "recall@100".
-    ///     methods: Formulas to compare, or ["all"]; None for "convex" and "rrf".
+    ///     methods: Formulas to compare, `["all"]` for each; None for "convex" and "rrf".
     ///     normalizations: Scales to compare; None for all.
     ///     step: Of the weight of the dense run from 0 to 1.
     ///     folds: Parts of the questions, each held out once.

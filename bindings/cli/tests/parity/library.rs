@@ -73,6 +73,11 @@ impl State {
             return Ok(Json::Null);
         }
         let engine = self.engine.as_ref().unwrap();
+        if method == "gate" {
+            self.gate = Some(engine.gate());
+            return Ok(Json::Null);
+        }
+        let scope = with["tenant"].as_str().map_or(Ok(Scope::default()), Scope::tenant)?;
         if method == "tune" {
             let mut asked = with.as_object().unwrap().clone();
             let texts = asked.remove("queries").unwrap();
@@ -83,11 +88,6 @@ impl State {
             let report = tune(engine, &scope, queries, qrels, asked, Cancel::never())?;
             return Ok(serde_json::from_str(&report).unwrap());
         }
-        if method == "gate" {
-            self.gate = Some(engine.gate());
-            return Ok(Json::Null);
-        }
-        let scope = with["tenant"].as_str().map_or(Ok(Scope::default()), Scope::tenant)?;
         if let Some(done) = self.learning.of_engine(engine, &scope, method, with, request) {
             return done;
         }

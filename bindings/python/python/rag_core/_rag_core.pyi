@@ -382,6 +382,29 @@ class Engine:
         """
         Numbers about the engine.
         """
+    def tune(self, /, queries: collections.abc.Mapping[str, str] | collections.abc.Iterable[tuple[str, str]], qrels: collections.abc.Mapping[str, collections.abc.Mapping[str, int]], *, metric: str = "ndcg@10", methods: collections.abc.Sequence[str] | None = None, normalizations: collections.abc.Sequence[str] | None = None, step: float = 0.05, folds: int = 5, seed: int = 0, few_queries: int = 30, adaptive: bool = True, tenant: str | None = None, timeout: float | None = None) -> dict[str, typing.Any]:
+        """
+        Compares ways to fuse the retrievers' runs on judged questions: formulas, scales and weights, by nested cross-validation.
+        Nothing of the engine changes; the report tells which configuration to open it with.
+
+        Args:
+            queries: {id: text}, or pairs of both.
+            qrels: {id: {document: grade}}; questions without a relevant document are left out.
+            metric: What is good, such as "ndcg@10", "mrr@10" or "recall@100".
+            methods: Formulas to compare, `["all"]` for each; None for "convex" and "rrf".
+            normalizations: Scales to compare; None for all.
+            step: Of the weight of the dense run from 0 to 1.
+            folds: Parts of the questions, each held out once.
+            seed: What the parts and the resampling follow from.
+            few_queries: With fewer questions, what is in use stays unless another is better by more than one standard error.
+            adaptive: Whether to fit a weight for each question as well.
+            tenant: Whose documents; None for "default".
+            timeout: Seconds.
+
+        Returns:
+            A dictionary: chosen, held_out (the figure to report), baselines, comparisons, formulas, curve, adaptive, and toml:
+            the choice as a piece of the configuration file, with where it comes from.
+        """
     def upsert(self, /, documents: collections.abc.Iterable[object], *, tenant: str | None = None, timeout: float | None = None) -> UpsertReport:
         """
         Stages documents: new ones are added, changed ones replaced, unchanged ones left alone. Only chunks whose text is
