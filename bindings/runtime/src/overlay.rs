@@ -70,7 +70,8 @@ fn parse(value: &str) -> Option<Value> {
 
 /// Makes the relative paths of a configuration file start at the folder of the file: of the model, and of the ranker.
 pub(crate) fn anchor_paths(table: &mut Table, folder: &std::path::Path) {
-    for setting in [&["model", "path"][..], &["engine", "ltr", "model"]] {
+    let gate = [&["engine", "gate", "key_file"][..], &["engine", "gate", "watch"]];
+    for setting in [&["model", "path"][..], &["engine", "ltr", "model"]].into_iter().chain(gate) {
         let [parts @ .., field] = setting else { continue };
         let mut at = Some(&mut *table);
         for part in parts {
