@@ -27,7 +27,9 @@ fn json_of(place: &Place, words: &str) -> Json {
 fn rag(place: &Place, words: &str) -> Said {
     let mut line: Vec<&str> = words.split_whitespace().collect();
     line.push("--json");
-    Said::of(place.command(&line).env("USER", "ann"))
+    let mut command = place.command(&line);
+    command.env("USER", "ann");
+    Said::of(command)
 }
 
 const WHY: &str = "--data data --reason because";
@@ -104,7 +106,7 @@ fn a_canary_is_planned_started_seen_and_aborted() {
 fn tuning_writes_a_configuration_that_the_command_reads() {
     let place = place();
     place.write("q.jsonl", b"{\"_id\": \"1\", \"text\": \"bread\"}\n{\"_id\": \"2\", \"text\": \"snow road\"}\n");
-    place.write("r.tsv", b"query-id\tcorpus-id\tscore\n1\tbread.txt\t1\n2\tsnow.txt\t2\n2\tlamp.txt\t0\n");
+    place.write("r.tsv", b"query-id\tcorpus-id\tscore\n1\tin/bread.txt\t1\n2\tin/snow.txt\t2\n2\tin/lamp.txt\t0\n");
     let words = "tune --data data --queries in/q.jsonl --qrels in/r.tsv --folds 2 --out in/tuned.toml";
     let report = json_of(&place, words);
     assert_eq!(
@@ -120,6 +122,9 @@ fn tuning_writes_a_configuration_that_the_command_reads() {
     let shown =
         place.rag(&["tune", "--data", "data", "--queries", "in/q.jsonl", "--qrels", "in/r.tsv", "--folds", "2"]);
     assert!(shown.out.contains("tuned (held out)") && shown.out.contains("chosen: "), "{shown:?}");
+    place.write("other.tsv", b"query-id\tcorpus-id\tscore\n1\tbread.txt\t1\n2\tsnow.txt\t1\n");
+    let other = rag(&place, "tune --data data --queries in/q.jsonl --qrels in/other.tsv --folds 2");
+    assert!(other.code == Some(3) && other.err.contains("is in the folder, such as"), "{other:?}");
     place.write("none.tsv", b"query-id\tcorpus-id\tscore\n9\tbread.txt\t1\n");
     let none = rag(&place, "tune --data data --queries in/q.jsonl --qrels in/none.tsv");
     assert!(none.code == Some(3) && none.err.contains("no question of in/q.jsonl has a relevant document"), "{none:?}");

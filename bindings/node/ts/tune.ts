@@ -14,7 +14,7 @@ export interface TuneOptions extends CallOptions {
   folds?: number | null | undefined;
   /** What the parts and the resampling follow from; 0 unless told. */
   seed?: number | null | undefined;
-  /** With fewer questions, what is in use stays unless another is better by more than one standard error; 30 unless told. */
+  /** With fewer questions, what is in use stays unless another is better by more than one standard error; 1000 unless told. */
   fewQueries?: number | null | undefined;
   /** Whether to fit a weight for each question as well; true unless told. */
   adaptive?: boolean | null | undefined;

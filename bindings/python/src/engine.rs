@@ -396,7 +396,7 @@ impl Engine {
     /// Returns:
     ///     A dictionary: chosen, held_out (the figure to report), baselines, comparisons, formulas, curve, adaptive, and toml:
     ///     the choice as a piece of the configuration file, with where it comes from.
-    #[pyo3(signature = (queries: "collections.abc.Mapping[str, str] | collections.abc.Iterable[tuple[str, str]]", qrels: "collections.abc.Mapping[str, collections.abc.Mapping[str, int]]", *, metric: "str" = "ndcg@10", methods: "collections.abc.Sequence[str] | None" = None, normalizations: "collections.abc.Sequence[str] | None" = None, step: "float" = 0.05, folds: "int" = 5, seed: "int" = 0, few_queries: "int" = 30, adaptive: "bool" = true, tenant: "str | None" = None, timeout: "float | None" = None) -> "dict[str, typing.Any]")]
+    #[pyo3(signature = (queries: "collections.abc.Mapping[str, str] | collections.abc.Iterable[tuple[str, str]]", qrels: "collections.abc.Mapping[str, collections.abc.Mapping[str, int]]", *, metric: "str" = "ndcg@10", methods: "collections.abc.Sequence[str] | None" = None, normalizations: "collections.abc.Sequence[str] | None" = None, step: "float" = 0.05, folds: "int" = 5, seed: "int" = 0, few_queries: "int" = 1000, adaptive: "bool" = true, tenant: "str | None" = None, timeout: "float | None" = None) -> "dict[str, typing.Any]")]
     #[allow(clippy::too_many_arguments, reason = "keyword arguments")]
     fn tune<'py>(
         &self,

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use super::api::SearchRequest;
 use super::stages::Stages;
 use super::{Engine, Inner};
-use crate::error::Result;
-use crate::tune::{self, JudgedQuery, Pool, TuneOptions, TuneReport, choose};
+use crate::error::{Error, Result};
+use crate::tune::{self, JudgedQuery, NOT_THERE, Pool, TuneOptions, TuneReport, choose};
 use crate::types::Scope;
 
 impl Engine {
@@ -23,6 +23,14 @@ impl Engine {
             .enumerate()
             .map(|(position, pool)| pool.map_err(|error| error.with("query", position.to_string())));
         let pools = pools.collect::<Result<Vec<Pool>>>()?;
+        if !pools.iter().any(Pool::has_relevant) {
+            let named = queries.iter().flat_map(|query| query.grades.iter()).find(|(_, grade)| **grade > 0);
+            let id = named.map(|(id, _)| id.as_str()).unwrap_or_default();
+            let message = format!(
+                "none of the relevant documents of `queries` is in the folder, such as {id:?}; give their ids as the folder has them"
+            );
+            return Err(Error::invalid(message));
+        }
         let in_use = &self.inner.config.fusion;
         let weight = in_use.dense_weight.unwrap_or_else(|| self.inner.embedder.dense_weight());
         self.inner.searching.run(|| choose(&pools, in_use, shortest(weight), options))
@@ -45,7 +53,7 @@ impl Inner {
         let mut grades = BTreeMap::new();
         for (missing, (id, &grade)) in (0..).zip(&query.grades) {
             let document = snapshot.store.number(scope.tenant_name(), id)?;
-            grades.insert(document.unwrap_or(u64::MAX - missing), grade);
+            grades.insert(document.unwrap_or(NOT_THERE + missing), grade);
         }
         Ok(Pool { runs: found.runs.into_iter().map(|(name, retrieved)| (name, retrieved.run)).collect(), grades })
     }

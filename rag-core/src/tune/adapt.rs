@@ -21,11 +21,17 @@ const STRIDE: usize = 2;
 /// Half the squared length of the model's weights counts this much a row.
 const L2_PER_ROW: f64 = 0.01;
 
+/// Parts that the queries outside of a fold are cut into; below 2 there are too few.
+pub(super) fn inner_folds(queries: usize, folds: usize) -> usize {
+    AdaptiveOptions::default().inner_folds.min(queries - queries.div_ceil(folds))
+}
+
 /// Fits a weight for each query beside the one weight of the chosen formula, and measures it by nested cross-validation. The
 /// model is a ridge regression of the gain on the features of the runs.
 pub(super) fn adapt(
     table: &Table<'_>,
     chosen: &FusionChoice,
+    in_use_weight: f64,
     held_out: &[f64],
     resampling: Resampling,
 ) -> Result<AdaptiveReport> {
@@ -44,10 +50,10 @@ pub(super) fn adapt(
         .collect();
     let options = AdaptiveOptions {
         folds: table.options.folds,
+        inner_folds: inner_folds(table.pools.len(), table.options.folds),
         seed: table.options.seed,
         few_queries: table.options.few_queries,
-        prior: chosen.dense_weight,
-        ..AdaptiveOptions::default()
+        prior: in_use_weight,
     };
     let is_stopped = || table.options.cancel.check().is_err();
     let curves = Curves { weights: &weights, values: &values, features: &features };

@@ -6,7 +6,7 @@ use rag_fusion::tune::{CurvePoint as Tried, Options, Parameter, Point, Space, Tu
 use rag_ltr::significance::{Resampling, bootstrap, randomization_test};
 use rayon::prelude::*;
 
-use super::adapt::adapt;
+use super::adapt::{adapt, inner_folds};
 use super::report::{Comparison, CurvePoint, FormulaReport, Named, TuneReport};
 use super::{DENSE, Formula, FusionChoice, LEXICAL, Pool, TuneOptions};
 use crate::config::FusionConfig;
@@ -50,8 +50,9 @@ pub(crate) fn choose(
     let resampling = Resampling::default().with_seed(options.seed);
     let compared = baselines.iter().map(|(name, values)| Comparison::of(name, values, &tuned.held_out, resampling));
     let comparisons = compared.collect::<Result<Vec<_>>>()?;
-    let adapted = || adapt(&table, &chosen, &tuned.held_out, resampling);
-    let adaptive = options.adaptive.then(adapted).transpose()?;
+    let adapted = || adapt(&table, &chosen, in_use_weight, &tuned.held_out, resampling);
+    let is_enough = inner_folds(pools.len(), options.folds) >= 2;
+    let adaptive = (options.adaptive && is_enough).then(adapted).transpose()?;
     Ok(TuneReport {
         metric: options.metric.to_string(),
         queries: pools.len(),

@@ -73,9 +73,9 @@ pub struct TuneOptions {
     /// What the parts and the resampling follow from. Default 0.
     pub seed: u64,
     /// With fewer queries than this the configuration in use is kept unless another one is better by more than one standard
-    /// error. Default 30.
+    /// error; 0: the best mean is chosen. Default 1000.
     pub few_queries: usize,
-    /// Whether to fit a weight for each query as well. Default true.
+    /// Whether to fit a weight for each query as well; not done with fewer than 2 queries outside of a fold. Default true.
     pub adaptive: bool,
     /// The caller's way to stop, and the deadline.
     pub cancel: Cancel,
@@ -90,7 +90,7 @@ impl Default for TuneOptions {
             step: 0.05,
             folds: 5,
             seed: 0,
-            few_queries: 30,
+            few_queries: 1000,
             adaptive: true,
             cancel: Cancel::never(),
         }
@@ -210,6 +210,9 @@ pub(crate) const DENSE: &str = "dense";
 /// Name of the run of BM25.
 pub(crate) const LEXICAL: &str = "lexical";
 
+/// Numbers from here on stand for judged documents that the folder lacks.
+pub(crate) const NOT_THERE: u64 = 1 << 63;
+
 /// The candidates of a judged query.
 #[derive(Debug)]
 pub(crate) struct Pool {
@@ -224,6 +227,11 @@ impl Pool {
         let runs: Vec<(&'static str, &Run)> = self.runs.iter().map(|(name, run)| (*name, run)).collect();
         let fused = formula.fuse(&runs, dense_weight)?;
         Ok(self.measured(fused.hits().iter().map(|hit| &hit.id), metric))
+    }
+
+    /// Whether a relevant document is in the folder.
+    pub(crate) fn has_relevant(&self) -> bool {
+        self.grades.range(..NOT_THERE).any(|(_, &grade)| grade > 0)
     }
 
     /// One retriever alone; 0 where it was not asked or did not answer.

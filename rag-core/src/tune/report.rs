@@ -55,7 +55,7 @@ pub struct CurvePoint {
 pub struct AdaptiveReport {
     /// The formula whose weight is adapted.
     pub formula: String,
-    /// Mean over queries that had no part in the fit.
+    /// Mean over queries that had no part in the fit; the formula was chosen with all of them.
     pub held_out: f64,
     /// Queries that were given another weight than the one for all.
     pub moved: usize,

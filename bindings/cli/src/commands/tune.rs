@@ -43,6 +43,9 @@ pub(crate) struct TuneArgs {
     /// What the parts follow from.
     #[arg(long)]
     seed: Option<u64>,
+    /// With fewer questions, what is in use stays unless another choice is better by more than one standard error.
+    #[arg(long, value_name = "N")]
+    few_queries: Option<usize>,
     /// Write what was chosen into this file, as a configuration; it must not be there yet.
     #[arg(long, value_name = "FILE")]
     out: Option<PathBuf>,
@@ -93,6 +96,7 @@ fn options(args: &TuneArgs) -> TuneOptions {
     }
     options.step = args.step.unwrap_or(options.step);
     options.folds = args.folds.unwrap_or(options.folds);
+    options.few_queries = args.few_queries.unwrap_or(options.few_queries);
     options.seed = args.seed.unwrap_or(options.seed);
     options
 }

@@ -382,7 +382,7 @@ class Engine:
         """
         Numbers about the engine.
         """
-    def tune(self, /, queries: collections.abc.Mapping[str, str] | collections.abc.Iterable[tuple[str, str]], qrels: collections.abc.Mapping[str, collections.abc.Mapping[str, int]], *, metric: str = "ndcg@10", methods: collections.abc.Sequence[str] | None = None, normalizations: collections.abc.Sequence[str] | None = None, step: float = 0.05, folds: int = 5, seed: int = 0, few_queries: int = 30, adaptive: bool = True, tenant: str | None = None, timeout: float | None = None) -> dict[str, typing.Any]:
+    def tune(self, /, queries: collections.abc.Mapping[str, str] | collections.abc.Iterable[tuple[str, str]], qrels: collections.abc.Mapping[str, collections.abc.Mapping[str, int]], *, metric: str = "ndcg@10", methods: collections.abc.Sequence[str] | None = None, normalizations: collections.abc.Sequence[str] | None = None, step: float = 0.05, folds: int = 5, seed: int = 0, few_queries: int = 1000, adaptive: bool = True, tenant: str | None = None, timeout: float | None = None) -> dict[str, typing.Any]:
         """
         Compares ways to fuse the retrievers' runs on judged questions: formulas, scales and weights, by nested cross-validation.
         Nothing of the engine changes; the report tells which configuration to open it with.

@@ -131,6 +131,11 @@ fn wrong_input_names_its_field() {
     let mut unjudged = queries();
     unjudged[3].grades.clear();
     assert!(refused(&unjudged, |_| {}).to_string().contains("`queries[3].grades` has no relevant document"));
+    let mut elsewhere = queries();
+    for query in &mut elsewhere {
+        query.grades = BTreeMap::from([("other".to_owned(), 1)]);
+    }
+    assert!(refused(&elsewhere, |_| {}).to_string().contains("is in the folder, such as \"other\""));
     let error = refused(&queries(), |o| {
         o.cancel = Cancel::never();
         o.cancel.cancel();
