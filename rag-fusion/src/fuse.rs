@@ -1,8 +1,7 @@
 //! Several runs to one ranking.
 
-use std::hash::{BuildHasher, Hash};
-
-use foldhash::fast::RandomState;
+use std::collections::HashMap;
+use std::hash::Hash;
 
 use crate::error::{Error, Result};
 use crate::learned::{LEAST_ODDS, segment_end};
@@ -11,6 +10,9 @@ use crate::normalize::{Normalization, Scaled, scale};
 use crate::rank::ranked;
 use crate::run::Run;
 use crate::votes::majorities;
+
+/// What is known of ids. Its hashes are seeded anew in each process, so that ids chosen to collide in one do not in another.
+type Seen<'a, Id, T> = HashMap<&'a Id, T, foldhash::fast::RandomState>;
 
 /// A run and how much it counts.
 #[derive(Debug)]
@@ -183,12 +185,18 @@ struct Documents<'a, Id> {
 }
 
 fn documents<'a, Id: Eq + Hash>(runs: &[Weighted<'a, Id>]) -> Documents<'a, Id> {
-    let mut seen = Seen::with_capacity(runs.iter().map(|run| run.run.len()).sum());
+    let most = runs.iter().map(|run| run.run.len()).sum();
+    let mut seen: Seen<'a, Id, u32> = Seen::with_capacity_and_hasher(most, foldhash::fast::RandomState::default());
+    let mut ids = Vec::with_capacity(most);
     let mut of_runs = vec![Vec::new(); runs.len()];
     for (run, documents) in runs.iter().zip(&mut of_runs).filter(|(run, _)| run.weight > 0.0) {
-        documents.extend(run.run.hits().iter().map(|hit| seen.number(&hit.id)));
+        documents.extend(run.run.hits().iter().map(|hit| {
+            *seen.entry(&hit.id).or_insert_with(|| {
+                ids.push(&hit.id);
+                ids.len() as u32 - 1
+            })
+        }));
     }
-    let ids = &seen.ids;
     let mut ranks = vec![0; ids.len() * runs.len()];
     for (number, (run, documents)) in runs.iter().zip(&of_runs).enumerate() {
         let mut put = |document: u32, rank| ranks[document as usize * runs.len() + number] = rank;
@@ -196,51 +204,10 @@ fn documents<'a, Id: Eq + Hash>(runs: &[Weighted<'a, Id>]) -> Documents<'a, Id> 
             documents.iter().zip(1..).for_each(|(&document, rank)| put(document, rank));
         } else {
             let known = run.run.hits().iter().zip(1..);
-            known.for_each(|(hit, rank)| seen.find(&hit.id).into_iter().for_each(|document| put(document, rank)));
+            known.for_each(|(hit, rank)| seen.get(&hit.id).into_iter().for_each(|&document| put(document, rank)));
         }
     }
-    Documents { ids: seen.ids, ranks, of_runs }
-}
-
-/// Ids and their numbers, in the order in which they came: a table of open addressing (Knuth 1998, section 6.4) that has
-/// numbers alone, so that it is small, and is never more than half full. Its hashes are seeded anew in each process, so that
-/// ids chosen to collide in one do not in another.
-struct Seen<'a, Id> {
-    ids: Vec<&'a Id>,
-    /// Numbers from 1; 0: nothing is there. Of a power of two of them.
-    slots: Vec<u32>,
-    hashes: RandomState,
-}
-
-impl<'a, Id: Eq + Hash> Seen<'a, Id> {
-    fn with_capacity(most: usize) -> Self {
-        let slots = vec![0; (2 * most).next_power_of_two()];
-        Seen { ids: Vec::with_capacity(most), slots, hashes: RandomState::default() }
-    }
-
-    /// Where the id is, or would be.
-    fn slot(&self, id: &Id) -> usize {
-        let mask = self.slots.len() - 1;
-        let mut slot = self.hashes.hash_one(id) as usize & mask;
-        while self.slots[slot] > 0 && self.ids[self.slots[slot] as usize - 1] != id {
-            slot = (slot + 1) & mask;
-        }
-        slot
-    }
-
-    /// The number of an id, which it is given if it has none.
-    fn number(&mut self, id: &'a Id) -> u32 {
-        let slot = self.slot(id);
-        if self.slots[slot] == 0 {
-            self.ids.push(id);
-            self.slots[slot] = self.ids.len() as u32;
-        }
-        self.slots[slot] - 1
-    }
-
-    fn find(&self, id: &Id) -> Option<u32> {
-        self.slots[self.slot(id)].checked_sub(1)
-    }
+    Documents { ids, ranks, of_runs }
 }
 
 /// What each rank of a run brings by the method.
