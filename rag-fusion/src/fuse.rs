@@ -1,18 +1,19 @@
 //! Several runs to one ranking.
 
-use std::collections::HashMap;
 use std::hash::Hash;
+use std::sync::{Arc, OnceLock};
 
 use crate::error::{Error, Result};
 use crate::learned::{LEAST_ODDS, segment_end};
 use crate::method::Method;
 use crate::normalize::{Normalization, Scaled, scale};
 use crate::rank::ranked;
-use crate::run::Run;
+use crate::run::{Run, RunHit};
+use crate::table::Table;
 use crate::votes::majorities;
 
-/// What is known of ids. Its hashes are seeded anew in each process, so that ids chosen to collide in one do not in another.
-type Seen<'a, Id, T> = HashMap<&'a Id, T, foldhash::fast::RandomState>;
+/// The number of a document that no run that counts has.
+const UNKNOWN: u32 = u32::MAX;
 
 /// A run and how much it counts.
 #[derive(Debug)]
@@ -62,17 +63,21 @@ pub struct FusedHit<Id = u64> {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Fused<Id = u64> {
     hits: Vec<FusedHit<Id>>,
-    /// For each document its 1-based rank in each run; 0: it is not there.
-    ranks: Vec<u32>,
+    /// The runs, as they were given.
+    runs: Vec<Arc<Vec<RunHit<Id>>>>,
     sides: Vec<Side>,
+    /// As [`ranks`] has them, once they are asked for.
+    ranks: OnceLock<Vec<u32>>,
 }
 
 /// What a run gives its documents.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Side {
     pub(crate) weight: f64,
-    /// As the run has them.
-    scores: Vec<f64>,
+    /// Its documents, by number; [`UNKNOWN`] in a run that does not count.
+    documents: Vec<u32>,
+    /// How many documents there are in this run and those before.
+    end: u32,
     /// What each rank brings.
     pub(crate) values: Vec<f64>,
     /// What a document brings that the run lacks; `None`: it is not there.
@@ -92,12 +97,12 @@ impl<Id> Fused<Id> {
 
     /// What each run adds to a hit of this ranking, in run order.
     pub fn contributions(&self, hit: &FusedHit<Id>) -> impl ExactSizeIterator<Item = Contribution> {
-        self.sides.iter().zip(self.ranks_of(hit.document)).map(|(side, &rank)| {
+        self.runs.iter().zip(&self.sides).zip(self.ranks_of(hit.document)).map(|((run, side), &rank)| {
             let at = (rank as usize).checked_sub(1);
             let normalized = at.map_or(side.absent.unwrap_or(0.0), |at| side.values[at]);
             Contribution {
                 rank: at.map(|at| at + 1),
-                score: at.map_or(0.0, |at| side.scores[at]),
+                score: at.map_or(0.0, |at| run[at].score),
                 normalized,
                 weight: side.weight,
                 value: finite(side.weight * normalized),
@@ -107,12 +112,12 @@ impl<Id> Fused<Id> {
 
     /// Position of the first run that counts and has the document.
     pub fn first_run(&self, hit: &FusedHit<Id>) -> usize {
-        first_run(&self.sides, self.ranks_of(hit.document))
+        first_run(&self.sides, hit.document)
     }
 
     fn ranks_of(&self, document: u32) -> &[u32] {
         let runs = self.sides.len();
-        &self.ranks[document as usize * runs..][..runs]
+        &self.ranks.get_or_init(|| ranks(&self.sides))[document as usize * runs..][..runs]
     }
 }
 
@@ -142,27 +147,24 @@ pub fn fuse<Id: Clone + Eq + Hash + Ord>(
     depth: usize,
 ) -> Result<Fused<Id>> {
     check(runs, method, normalization)?;
-    let found = documents(runs);
-    let (ids, ranks) = (&found.ids, &found.ranks);
-    let sides: Vec<Side> = (0..)
-        .zip(runs)
-        .map(|(position, Weighted { run, weight })| {
-            let scaled = scaled(run, method, normalization, (position, ids.len()));
-            let scores = run.hits().iter().map(|hit| hit.score).collect();
-            Side { weight: *weight, scores, values: scaled.scores, absent: scaled.absent }
-        })
-        .collect();
+    let (ids, numbers) = documents(runs);
+    let mut sides = Vec::with_capacity(runs.len());
+    for (position, (Weighted { run, weight }, (documents, end))) in runs.iter().zip(numbers).enumerate() {
+        let Scaled { scores: values, absent } = scaled(run, method, normalization, (position, ids.len()));
+        sides.push(Side { weight: *weight, documents, end, values, absent });
+    }
+    let of_ranks = OnceLock::new();
+    let ranks = || of_ranks.get_or_init(|| ranks(&sides));
     let scores = match method {
-        Method::Condorcet => majorities(&sides, ranks, ids.len()),
+        Method::Condorcet => majorities(&sides, ranks(), ids.len()),
         Method::Max | Method::Min | Method::Med => {
             let mut values = Vec::new();
-            ranks.chunks_exact(runs.len().max(1)).map(|ranks| middle(method, &sides, ranks, &mut values)).collect()
+            ranks().chunks_exact(runs.len().max(1)).map(|ranks| middle(method, &sides, ranks, &mut values)).collect()
         }
-        _ => totals(method, &sides, &found).iter().map(|total| total.score(method)).collect(),
+        _ => totals(method, &sides, ids.len(), ranks),
     };
     let is_before = |one: u32, other: u32| {
-        let first = |document: u32| first_run(&sides, &ranks[document as usize * runs.len()..][..runs.len()]);
-        let by_run = first(one).cmp(&first(other));
+        let by_run = first_run(&sides, one).cmp(&first_run(&sides, other));
         by_run.then_with(|| ids[one as usize].cmp(ids[other as usize]))
     };
     let mut order = ranked(&scores, is_before);
@@ -171,43 +173,39 @@ pub fn fuse<Id: Clone + Eq + Hash + Ord>(
         let position = document as usize;
         FusedHit { id: ids[position].clone(), score: scores[position], document }
     };
-    Ok(Fused { hits: order.into_iter().map(hit).collect(), ranks: found.ranks, sides })
+    let hits = order.into_iter().map(hit).collect();
+    Ok(Fused { hits, runs: runs.iter().map(|run| run.run.shared_hits()).collect(), ranks: of_ranks, sides })
 }
 
-/// The documents of the runs that count.
-struct Documents<'a, Id> {
-    /// In the order in which they first appear.
-    ids: Vec<&'a Id>,
-    /// For each its rank in each run; 0: it is not there.
-    ranks: Vec<u32>,
-    /// For each run that counts its documents, by their position in `ids`.
-    of_runs: Vec<Vec<u32>>,
-}
-
-fn documents<'a, Id: Eq + Hash>(runs: &[Weighted<'a, Id>]) -> Documents<'a, Id> {
-    let most = runs.iter().map(|run| run.run.len()).sum();
-    let mut seen: Seen<'a, Id, u32> = Seen::with_capacity_and_hasher(most, foldhash::fast::RandomState::default());
-    let mut ids = Vec::with_capacity(most);
-    let mut of_runs = vec![Vec::new(); runs.len()];
-    for (run, documents) in runs.iter().zip(&mut of_runs).filter(|(run, _)| run.weight > 0.0) {
-        documents.extend(run.run.hits().iter().map(|hit| {
-            *seen.entry(&hit.id).or_insert_with(|| {
-                ids.push(&hit.id);
-                ids.len() as u32 - 1
-            })
-        }));
+/// The documents of the runs that count, in the order in which they first appear; and for each run its documents by number,
+/// and how many there are in it and those before.
+fn documents<'a, Id: Eq + Hash>(runs: &[Weighted<'a, Id>]) -> (Vec<&'a Id>, Vec<(Vec<u32>, u32)>) {
+    let most = runs.iter().filter(|run| run.weight > 0.0).map(|run| run.run.len()).sum();
+    let mut table = Table::with_capacity(most);
+    let mut numbers = vec![(Vec::new(), 0); runs.len()];
+    for (Weighted { run, weight }, (documents, end)) in runs.iter().zip(&mut numbers) {
+        if *weight > 0.0 {
+            *documents = table.add(run.ids(), run.hashes());
+        }
+        *end = table.ids().len() as u32;
     }
-    let mut ranks = vec![0; ids.len() * runs.len()];
-    for (number, (run, documents)) in runs.iter().zip(&of_runs).enumerate() {
-        let mut put = |document: u32, rank| ranks[document as usize * runs.len() + number] = rank;
-        if run.weight > 0.0 {
-            documents.iter().zip(1..).for_each(|(&document, rank)| put(document, rank));
-        } else {
-            let known = run.run.hits().iter().zip(1..);
-            known.for_each(|(hit, rank)| seen.get(&hit.id).into_iter().for_each(|&document| put(document, rank)));
+    for (Weighted { run, .. }, (documents, _)) in runs.iter().zip(&mut numbers).filter(|(run, _)| run.weight == 0.0) {
+        let hashed = run.ids().zip(run.hashes());
+        *documents = hashed.map(|(id, &hash)| table.find(id, hash).unwrap_or(UNKNOWN)).collect();
+    }
+    (table.into_ids(), numbers)
+}
+
+/// For each document its 1-based rank in each run; 0: it is not there.
+fn ranks(sides: &[Side]) -> Vec<u32> {
+    let all = sides.last().map_or(0, |side| side.end as usize);
+    let mut ranks = vec![0; all * sides.len()];
+    for (number, side) in sides.iter().enumerate() {
+        for (&document, rank) in side.documents.iter().zip(1..).filter(|(document, _)| **document != UNKNOWN) {
+            ranks[document as usize * sides.len() + number] = rank;
         }
     }
-    Documents { ids, ranks, of_runs }
+    ranks
 }
 
 /// What each rank of a run brings by the method.
@@ -264,54 +262,69 @@ struct Total {
     sum: f64,
     /// What rounding took off the sum (Knuth's two-sum).
     rest: f64,
-    weight: f64,
-    runs: f64,
 }
 
 impl Total {
     #[inline]
-    fn add(&mut self, value: f64, weight: f64) {
+    fn add(&mut self, value: f64) {
         let next = self.sum + value;
         let back = next - self.sum;
         self.rest += (self.sum - (next - back)) + (value - back);
         self.sum = next;
-        self.weight += weight;
-        self.runs += 1.0;
     }
 
-    /// The score by a method that goes on from the sum.
-    fn score(&self, method: &Method) -> f64 {
+    #[inline]
+    fn sum(&self) -> f64 {
         // Beyond the numbers that there are the rest is none.
-        let sum = if self.rest.is_finite() { self.sum + self.rest } else { self.sum };
-        finite(match method {
-            Method::Isr | Method::Mnz => sum * self.runs,
-            Method::LogIsr => sum * self.runs.ln(),
-            Method::LognIsr { sigma } => sum * (self.runs + sigma).ln(),
-            Method::Anz => sum / self.runs,
-            Method::Gmnz { gamma } => sum * self.runs.powf(*gamma),
-            Method::Wmnz => sum * self.weight,
-            Method::Mixed => sum * self.runs.sqrt(),
-            _ => sum,
-        })
+        if self.rest.is_finite() { self.sum + self.rest } else { self.sum }
     }
 }
 
-/// The totals of all documents, run after run.
-fn totals(method: &Method, sides: &[Side], found: &Documents<'_, impl Sized>) -> Vec<Total> {
-    let mut totals = vec![Total::default(); found.ids.len()];
+/// The scores of all documents by a method that adds up what the runs give, run after run.
+fn totals<'a>(method: &Method, sides: &[Side], all: usize, ranks: impl Fn() -> &'a Vec<u32>) -> Vec<f64> {
+    let goes_on = goes_on(method);
+    let mut totals = vec![Total::default(); all];
+    // Number and weight of the runs that have a document.
+    let mut having = vec![(0.0, 0.0); if goes_on.is_some() { all } else { 0 }];
     for (number, side) in sides.iter().enumerate().filter(|(_, side)| side.weight > 0.0) {
         let factor = if matches!(method, Method::Wmnz) { 1.0 } else { side.weight };
-        for (&document, value) in found.of_runs[number].iter().zip(&side.values) {
-            totals[document as usize].add(finite(factor * value), side.weight);
+        for (&document, value) in side.documents.iter().zip(&side.values) {
+            totals[document as usize].add(finite(factor * value));
         }
-        if let Some(absent) = side.absent {
-            let ranks = found.ranks.iter().skip(number).step_by(sides.len());
-            for (total, _) in totals.iter_mut().zip(ranks).filter(|(_, rank)| **rank == 0) {
-                total.add(finite(factor * absent), side.weight);
-            }
+        let of_run = side.documents.iter().map(|&document| document as usize);
+        let of_rest = side.absent.map(|absent| {
+            let ranks = ranks().iter().skip(number).step_by(sides.len());
+            let rest: Vec<usize> = ranks.enumerate().filter(|(_, rank)| **rank == 0).map(|(at, _)| at).collect();
+            rest.iter().for_each(|&document| totals[document].add(finite(factor * absent)));
+            rest
+        });
+        if goes_on.is_some() {
+            of_run.chain(of_rest.into_iter().flatten()).for_each(|document| {
+                having[document].0 += 1.0;
+                having[document].1 += side.weight;
+            });
         }
     }
-    totals
+    match goes_on {
+        None => totals.into_iter().map(|total| finite(total.sum())).collect(),
+        Some(goes_on) => {
+            totals.into_iter().zip(having).map(|(total, having)| finite(goes_on(total.sum(), having))).collect()
+        }
+    }
+}
+
+/// How a method goes on from the sum, with the number and the weight of the runs that have the document.
+fn goes_on(method: &Method) -> Option<Box<dyn Fn(f64, (f64, f64)) -> f64>> {
+    Some(match *method {
+        Method::Isr | Method::Mnz => Box::new(|sum, (runs, _)| sum * runs),
+        Method::LogIsr => Box::new(|sum, (runs, _)| sum * runs.ln()),
+        Method::LognIsr { sigma } => Box::new(move |sum, (runs, _)| sum * (runs + sigma).ln()),
+        Method::Anz => Box::new(|sum, (runs, _)| sum / runs),
+        Method::Gmnz { gamma } => Box::new(move |sum, (runs, _)| sum * runs.powf(gamma)),
+        Method::Wmnz => Box::new(|sum, (_, weight)| sum * weight),
+        Method::Mixed => Box::new(|sum, (runs, _)| sum * runs.sqrt()),
+        _ => return None,
+    })
 }
 
 /// The least, the greatest or the median of what the runs give a document.
@@ -331,11 +344,13 @@ fn middle(method: &Method, sides: &[Side], ranks: &[u32], values: &mut Vec<f64>)
     }
 }
 
-fn first_run(sides: &[Side], ranks: &[u32]) -> usize {
-    sides.iter().zip(ranks).position(|(side, &rank)| rank > 0 && side.weight > 0.0).unwrap_or(sides.len())
+/// Documents are numbered in the order in which the runs that count have them.
+fn first_run(sides: &[Side], document: u32) -> usize {
+    sides.iter().position(|side| document < side.end).unwrap_or(sides.len())
 }
 
 /// What is too large becomes the largest finite number, so that no sum of two can be NaN.
+#[inline]
 pub(crate) fn finite(value: f64) -> f64 {
     if value.is_nan() { 0.0 } else { value.clamp(f64::MIN, f64::MAX) }
 }

@@ -23,9 +23,11 @@ pub mod interleave;
 pub mod learned;
 mod method;
 mod normalize;
+mod overlap;
 mod random;
 mod rank;
 mod run;
+mod table;
 pub mod tune;
 mod votes;
 

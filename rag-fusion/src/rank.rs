@@ -3,21 +3,20 @@
 use std::cmp::Ordering;
 
 /// Digits of a pass, in bits.
-const BITS: u32 = 11;
+const BITS: u32 = 10;
 const BUCKETS: usize = 1 << BITS;
 /// Fewer scores are sorted sooner by comparing than the buckets are counted.
 const FEW: usize = 64;
 
 /// The positions of finite scores, the highest first; equal scores as `ties` has them.
 ///
-/// The scores are cut into four million steps between the least and the greatest, and the positions sorted by these in two
+/// The scores are cut into a million steps between the least and the greatest, and the positions sorted by these in two
 /// passes of counting; what falls on one step, which is little unless scores lie very unevenly, is sorted by comparing.
 pub(crate) fn ranked(scores: &[f64], ties: impl Fn(u32, u32) -> Ordering) -> Vec<u32> {
-    let compare = |one: &u32, other: &u32| {
-        let by_score = crate::run::descending(scores[*one as usize], scores[*other as usize]);
-        by_score.then_with(|| ties(*one, *other))
+    let compare = |one: u32, other: u32| {
+        let by_score = crate::run::descending(scores[one as usize], scores[other as usize]);
+        by_score.then_with(|| ties(one, other))
     };
-    let mut order: Vec<u32> = (0..scores.len() as u32).collect();
     let (least, greatest) = scores.iter().fold((f64::MAX, f64::MIN), |(least, greatest), &score| {
         (if score < least { score } else { least }, if score > greatest { score } else { greatest })
     });
@@ -25,47 +24,37 @@ pub(crate) fn ranked(scores: &[f64], ties: impl Fn(u32, u32) -> Ordering) -> Vec
     let steps = f64::from((1u32 << (2 * BITS)) - 1);
     let per_step = steps / width;
     if scores.len() < FEW || !width.is_finite() || !per_step.is_finite() {
-        order.sort_unstable_by(compare);
+        let mut order: Vec<u32> = (0..scores.len() as u32).collect();
+        order.sort_unstable_by(|one, other| compare(*one, *other));
         return order;
     }
-    // From the greatest down. Rounding may put two scores on one step, never in the wrong order.
-    let step = |score: f64| ((greatest - score) * per_step).min(steps) as u32;
-    let steps: Vec<u32> = scores.iter().map(|&score| step(score)).collect();
+    // The step in the upper half, from the greatest score down, and the position in the lower. Rounding may put two scores on
+    // one step, never in the wrong order.
+    let step = |score: f64| ((greatest - score) * per_step).min(steps) as u64;
+    let mut keys: Vec<u64> = scores.iter().zip(0..).map(|(&score, at)| step(score) << 32 | at).collect();
+    let digit = |key: u64, pass: usize| (key >> (32 + pass as u32 * BITS)) as usize % BUCKETS;
     let mut counts = [[0u32; BUCKETS]; 2];
-    for &step in &steps {
-        counts[0][step as usize % BUCKETS] += 1;
-        counts[1][step as usize / BUCKETS] += 1;
+    for &key in &keys {
+        counts[0][digit(key, 0)] += 1;
+        counts[1][digit(key, 1)] += 1;
     }
-    for counts in &mut counts {
+    let mut sorted = vec![0; keys.len()];
+    for (pass, counts) in counts.iter_mut().enumerate() {
         let mut before = 0;
         for count in counts.iter_mut() {
             before += std::mem::replace(count, before);
         }
-    }
-    let mut half = vec![0u32; scores.len()];
-    for document in 0..scores.len() as u32 {
-        let place = &mut counts[0][steps[document as usize] as usize % BUCKETS];
-        half[*place as usize] = document;
-        *place += 1;
-    }
-    for document in half {
-        let place = &mut counts[1][steps[document as usize] as usize / BUCKETS];
-        order[*place as usize] = document;
-        *place += 1;
-    }
-    let mut begin = 0;
-    while begin < order.len() {
-        let of = steps[order[begin] as usize];
-        let mut end = begin + 1;
-        while end < order.len() && steps[order[end] as usize] == of {
-            end += 1;
+        for &key in &keys {
+            let place = &mut counts[digit(key, pass)];
+            sorted[*place as usize] = key;
+            *place += 1;
         }
-        if end - begin > 1 {
-            order[begin..end].sort_unstable_by(compare);
-        }
-        begin = end;
+        std::mem::swap(&mut keys, &mut sorted);
     }
-    order
+    for of_step in keys.chunk_by_mut(|one, other| one >> 32 == other >> 32).filter(|of_step| of_step.len() > 1) {
+        of_step.sort_unstable_by(|&one, &other| compare(one as u32, other as u32));
+    }
+    keys.into_iter().map(|key| key as u32).collect()
 }
 
 #[cfg(test)]

@@ -1,12 +1,11 @@
 //! A run: the ranked answer of one retriever.
 
 use std::cmp::Ordering;
-use std::collections::HashSet;
 use std::hash::Hash;
-
-use foldhash::fast::RandomState;
+use std::sync::Arc;
 
 use crate::error::{Error, Result};
+use crate::table::{Table, hash};
 
 /// One hit of a run.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -22,7 +21,10 @@ pub struct RunHit<Id = u64> {
 #[derive(Debug, Clone, PartialEq)]
 pub struct Run<Id = u64> {
     name: String,
-    hits: Vec<RunHit<Id>>,
+    /// Shared with the fused rankings that explain themselves by it.
+    hits: Arc<Vec<RunHit<Id>>>,
+    /// Of the ids, in the same order.
+    hashes: Vec<u32>,
 }
 
 impl<Id: Eq + Hash + Ord> Run<Id> {
@@ -31,9 +33,14 @@ impl<Id: Eq + Hash + Ord> Run<Id> {
     /// # Errors
     /// [`Error::NotANumber`] and [`Error::Duplicate`].
     pub fn new(name: impl Into<String>, hits: impl IntoIterator<Item = (Id, f64)>) -> Result<Self> {
-        let mut run = Run::checked(name.into(), hits)?;
-        run.hits.sort_unstable_by(|a, b| descending(a.score, b.score).then_with(|| a.id.cmp(&b.id)));
-        Ok(run)
+        let name = name.into();
+        let (mut hits, mut hashes) = checked(&name, hits)?;
+        let order = |a: &RunHit<Id>, b: &RunHit<Id>| descending(a.score, b.score).then_with(|| a.id.cmp(&b.id));
+        if !hits.is_sorted_by(|a, b| order(a, b).is_le()) {
+            hits.sort_unstable_by(order);
+            hashes = hits.iter().map(|hit| hash(&hit.id)).collect();
+        }
+        Ok(Run { name, hits: Arc::new(hits), hashes })
     }
 }
 
@@ -43,25 +50,26 @@ impl<Id: Eq + Hash> Run<Id> {
     /// # Errors
     /// [`Error::Order`] for a score above the one before it; [`Error::NotANumber`] and [`Error::Duplicate`].
     pub fn ranked(name: impl Into<String>, hits: impl IntoIterator<Item = (Id, f64)>) -> Result<Self> {
-        let run = Run::checked(name.into(), hits)?;
-        match run.hits.windows(2).position(|pair| pair[1].score > pair[0].score) {
-            Some(position) => Err(Error::Order { run: run.name, position: position + 1 }),
-            None => Ok(run),
+        let name = name.into();
+        let (hits, hashes) = checked(&name, hits)?;
+        match hits.windows(2).position(|pair| pair[1].score > pair[0].score) {
+            Some(position) => Err(Error::Order { run: name, position: position + 1 }),
+            None => Ok(Run { name, hits: Arc::new(hits), hashes }),
         }
     }
+}
 
-    fn checked(name: String, hits: impl IntoIterator<Item = (Id, f64)>) -> Result<Self> {
-        let hits: Vec<RunHit<Id>> = hits.into_iter().map(|(id, score)| RunHit { id, score }).collect();
-        if let Some(position) = hits.iter().position(|hit| hit.score.is_nan()) {
-            return Err(Error::NotANumber { run: name, position });
-        }
-        let mut seen: HashSet<&Id, RandomState> = HashSet::with_capacity_and_hasher(hits.len(), RandomState::default());
-        let again = hits.iter().position(|hit| !seen.insert(&hit.id));
-        drop(seen);
-        match again {
-            Some(position) => Err(Error::Duplicate { run: name, position }),
-            None => Ok(Run { name, hits }),
-        }
+/// The hits in the order given, with the hashes of their ids.
+fn checked<Id: Eq + Hash>(run: &str, hits: impl IntoIterator<Item = (Id, f64)>) -> Result<(Vec<RunHit<Id>>, Vec<u32>)> {
+    let hits: Vec<RunHit<Id>> = hits.into_iter().map(|(id, score)| RunHit { id, score }).collect();
+    if let Some(position) = hits.iter().position(|hit| hit.score.is_nan()) {
+        return Err(Error::NotANumber { run: run.to_owned(), position });
+    }
+    let hashes: Vec<u32> = hits.iter().map(|hit| hash(&hit.id)).collect();
+    let numbers = Table::with_capacity(hits.len()).add(hits.iter().map(|hit| &hit.id), &hashes);
+    match numbers.into_iter().zip(0..).position(|(number, position)| number != position) {
+        Some(position) => Err(Error::Duplicate { run: run.to_owned(), position }),
+        None => Ok((hits, hashes)),
     }
 }
 
@@ -74,6 +82,21 @@ impl<Id> Run<Id> {
     /// The hits, best first.
     pub fn hits(&self) -> &[RunHit<Id>] {
         &self.hits
+    }
+
+    /// The hits, to keep.
+    pub(crate) fn shared_hits(&self) -> Arc<Vec<RunHit<Id>>> {
+        Arc::clone(&self.hits)
+    }
+
+    /// The documents, best first.
+    pub fn ids(&self) -> impl ExactSizeIterator<Item = &Id> + Clone {
+        self.hits.iter().map(|hit| &hit.id)
+    }
+
+    /// The hash of each id, as [`hash`] has it.
+    pub(crate) fn hashes(&self) -> &[u32] {
+        &self.hashes
     }
 
     /// Number of hits.

@@ -1,9 +1,10 @@
 //! How a ranking that nobody sees differs from the one that was served.
 
-use std::collections::HashSet;
 use std::hash::Hash;
 
 use serde::{Deserialize, Serialize};
+
+use crate::overlap::overlap;
 
 /// How two rankings differ at their top.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
@@ -18,31 +19,18 @@ pub struct RankingDifference {
     pub first_differs: bool,
 }
 
-/// The persistence: the first ten ranks have 86 % of the weight.
-const P: f64 = 0.9;
-
 impl RankingDifference {
     /// Compares the served ranking with another one, both best first and without repetitions, over as many ranks as the
     /// served one has.
     pub fn between<Id: Eq + Hash>(served: &[Id], other: &[Id]) -> Self {
         let depth = served.len();
-        let other = &other[..other.len().min(depth)];
         if depth == 0 {
             return RankingDifference { overlap: 1.0, rbo: 1.0, first_differs: false };
         }
-        let mut seen: HashSet<&Id> = HashSet::with_capacity(2 * depth);
-        let (mut common, mut sum, mut weight) = (0_u32, 0.0, 1.0);
-        for rank in 0..depth {
-            for id in [served.get(rank), other.get(rank)].into_iter().flatten() {
-                common += u32::from(!seen.insert(id));
-            }
-            weight *= P;
-            sum += f64::from(common) / (rank + 1) as f64 * weight;
-        }
-        let share = f64::from(common) / depth as f64;
+        let both = overlap(served, other, depth);
         RankingDifference {
-            overlap: share,
-            rbo: (share * weight + (1.0 - P) / P * sum).clamp(0.0, 1.0),
+            overlap: both.common as f64 / depth as f64,
+            rbo: both.rbo,
             first_differs: served.first() != other.first(),
         }
     }

@@ -1,12 +1,9 @@
 //! What the runs of a query say about it, without judgments: features for a weight that depends on the query.
 
-use std::collections::HashSet;
 use std::hash::Hash;
 
+use crate::overlap::overlap;
 use crate::run::Run;
-
-/// Persistence of rank-biased overlap: the first ten ranks have about 86 % of the weight (Webber, Moffat & Zobel 2010).
-const PERSISTENCE: f64 = 0.9;
 
 /// A feature of a run, from its scores, best first, and the number of them that count as its top.
 type OfRun = fn(&[f64], usize) -> f64;
@@ -108,27 +105,9 @@ fn agreement<Id: Eq + Hash>(a: &Run<Id>, b: &Run<Id>, top: usize) -> [f64; 3] {
         return [0.0; 3];
     }
     let depth = top.min(longer);
-    let (mut seen_a, mut seen_b) = (HashSet::new(), HashSet::new());
-    let (mut shared, mut overlap, mut rbo, mut weight) = (0usize, 0.0, 0.0, 1.0);
-    let mut common = 0;
-    for rank in 0..longer {
-        let (hit_a, hit_b) = (a.hits().get(rank).map(|hit| &hit.id), b.hits().get(rank).map(|hit| &hit.id));
-        seen_a.extend(hit_a);
-        seen_b.extend(hit_b);
-        // What is found at this rank in both at once must count once.
-        let same = hit_a.is_some() && hit_a == hit_b;
-        let found =
-            hit_a.is_some_and(|id| seen_b.contains(id)) as usize + hit_b.is_some_and(|id| seen_a.contains(id)) as usize;
-        common += if same { 1 } else { found };
-        if rank < depth {
-            shared = common;
-            overlap = shared as f64 / (rank + 1) as f64;
-            weight *= PERSISTENCE;
-            rbo += weight * overlap;
-        }
-    }
-    let rbo = overlap * weight + (1.0 - PERSISTENCE) / PERSISTENCE * rbo;
-    [shared as f64 / depth as f64, rbo, common as f64 / (a.len() + b.len() - common) as f64]
+    let within = overlap(a.ids(), b.ids(), depth);
+    let all = overlap(a.ids(), b.ids(), longer).common;
+    [within.common as f64 / depth as f64, within.rbo, all as f64 / (a.len() + b.len() - all) as f64]
 }
 
 #[cfg(test)]
@@ -143,38 +122,7 @@ mod tests {
         Run::new("r", ids.iter().enumerate().map(|(rank, &id)| (id, -(rank as f64)))).unwrap()
     }
 
-    /// By definition, from sets of prefixes.
-    fn naive_agreement(a: &[u64], b: &[u64], top: usize) -> [f64; 3] {
-        let shared = |depth: usize| {
-            let (a, b) = (&a[..depth.min(a.len())], &b[..depth.min(b.len())]);
-            a.iter().filter(|id| b.contains(id)).count() as f64
-        };
-        let depth = top.min(a.len().max(b.len()));
-        if depth == 0 {
-            return [0.0; 3];
-        }
-        let share = |at: usize| shared(at) / at as f64;
-        let sum: f64 = (1..=depth).map(|at| share(at) * 0.9f64.powi(at as i32)).sum();
-        let rbo = share(depth) * 0.9f64.powi(depth as i32) + 0.1 / 0.9 * sum;
-        let all = shared(usize::MAX);
-        [share(depth), rbo, all / (a.len() as f64 + b.len() as f64 - all)]
-    }
-
-    fn ids() -> impl Strategy<Value = Vec<u64>> {
-        (0usize..15).prop_flat_map(|len| {
-            Just((0..20u64).collect::<Vec<_>>()).prop_shuffle().prop_map(move |ids| ids[..len].to_vec())
-        })
-    }
-
     proptest! {
-        #[test]
-        fn agreement_is_that_of_the_definition(a in ids(), b in ids(), top in 0usize..12) {
-            let (fast, naive) = (agreement(&run(&a), &run(&b), top), naive_agreement(&a, &b, top));
-            prop_assert!(fast.iter().zip(naive).all(|(fast, naive)| (fast - naive).abs() < 1e-12), "{fast:?} {naive:?}");
-            prop_assert_eq!(fast, agreement(&run(&b), &run(&a), top));
-            prop_assert!(fast.iter().all(|value| (0.0..=1.0 + 1e-12).contains(value)));
-        }
-
         #[test]
         fn features_are_finite_and_do_not_depend_on_the_scale(
             scores in prop::collection::vec(-100i16..100, 0..12), top in 0usize..14, scale in 1i32..100,
