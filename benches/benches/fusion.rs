@@ -23,8 +23,9 @@ fn fusion(c: &mut Criterion) {
         let mut random = SmallRng::seed_from_u64(1);
         let queries: Vec<[Vec<(u64, f64)>; 3]> =
             (0..50).map(|_| [(); 3].map(|()| hits_of(hits, &mut random))).collect();
-        let run =
-            |hits: &Vec<(u64, f64)>| Run::new("run", hits.iter().copied()).unwrap_or_else(|error| panic!("{error}"));
+        let run = |hits: &Vec<(u64, f64)>| {
+            Run::new("run", hits.iter().copied()).unwrap_or_else(|error| unreachable!("{error}"))
+        };
         let runs: Vec<[Run; 3]> = queries.iter().map(|query| query.each_ref().map(run)).collect();
         for (name, method, normalization) in &methods {
             let mut next = runs.iter().cycle();

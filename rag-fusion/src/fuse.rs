@@ -282,47 +282,58 @@ impl Total {
 
 /// The scores of all documents by a method that adds up what the runs give, run after run.
 fn totals<'a>(method: &Method, sides: &[Side], all: usize, ranks: impl Fn() -> &'a Vec<u32>) -> Vec<f64> {
-    let goes_on = goes_on(method);
+    let goes_on = goes_on(method, 0.0, Having::default()).is_some();
     let mut totals = vec![Total::default(); all];
-    // Number and weight of the runs that have a document.
-    let mut having = vec![(0.0, 0.0); if goes_on.is_some() { all } else { 0 }];
+    let mut having = vec![Having::default(); if goes_on { all } else { 0 }];
     for (number, side) in sides.iter().enumerate().filter(|(_, side)| side.weight > 0.0) {
         let factor = if matches!(method, Method::Wmnz) { 1.0 } else { side.weight };
         for (&document, value) in side.documents.iter().zip(&side.values) {
             totals[document as usize].add(finite(factor * value));
         }
-        let of_run = side.documents.iter().map(|&document| document as usize);
-        let of_rest = side.absent.map(|absent| {
-            let ranks = ranks().iter().skip(number).step_by(sides.len());
-            let rest: Vec<usize> = ranks.enumerate().filter(|(_, rank)| **rank == 0).map(|(at, _)| at).collect();
-            rest.iter().for_each(|&document| totals[document].add(finite(factor * absent)));
-            rest
-        });
-        if goes_on.is_some() {
-            of_run.chain(of_rest.into_iter().flatten()).for_each(|document| {
-                having[document].0 += 1.0;
-                having[document].1 += side.weight;
-            });
+        if goes_on {
+            side.documents.iter().for_each(|&document| having[document as usize].add(side.weight));
+        }
+        let Some(absent) = side.absent else { continue };
+        let of_run = ranks().iter().skip(number).step_by(sides.len());
+        for (document, _) in of_run.enumerate().filter(|(_, rank)| **rank == 0) {
+            totals[document].add(finite(factor * absent));
+            having.get_mut(document).into_iter().for_each(|having| having.add(side.weight));
         }
     }
-    match goes_on {
-        None => totals.into_iter().map(|total| finite(total.sum())).collect(),
-        Some(goes_on) => {
-            totals.into_iter().zip(having).map(|(total, having)| finite(goes_on(total.sum(), having))).collect()
-        }
+    if goes_on {
+        let scores = totals.into_iter().zip(having).map(|(total, having)| (total.sum(), having));
+        scores.map(|(sum, having)| finite(self::goes_on(method, sum, having).unwrap_or(sum))).collect()
+    } else {
+        totals.into_iter().map(|total| finite(total.sum())).collect()
     }
 }
 
-/// How a method goes on from the sum, with the number and the weight of the runs that have the document.
-fn goes_on(method: &Method) -> Option<Box<dyn Fn(f64, (f64, f64)) -> f64>> {
-    Some(match *method {
-        Method::Isr | Method::Mnz => Box::new(|sum, (runs, _)| sum * runs),
-        Method::LogIsr => Box::new(|sum, (runs, _)| sum * runs.ln()),
-        Method::LognIsr { sigma } => Box::new(move |sum, (runs, _)| sum * (runs + sigma).ln()),
-        Method::Anz => Box::new(|sum, (runs, _)| sum / runs),
-        Method::Gmnz { gamma } => Box::new(move |sum, (runs, _)| sum * runs.powf(gamma)),
-        Method::Wmnz => Box::new(|sum, (_, weight)| sum * weight),
-        Method::Mixed => Box::new(|sum, (runs, _)| sum * runs.sqrt()),
+/// The runs that have a document.
+#[derive(Debug, Clone, Copy, Default)]
+struct Having {
+    runs: f64,
+    weight: f64,
+}
+
+impl Having {
+    #[inline]
+    fn add(&mut self, weight: f64) {
+        self.runs += 1.0;
+        self.weight += weight;
+    }
+}
+
+/// How a method goes on from the sum; `None`: it does not.
+#[inline]
+fn goes_on(method: &Method, sum: f64, Having { runs, weight }: Having) -> Option<f64> {
+    Some(match method {
+        Method::Isr | Method::Mnz => sum * runs,
+        Method::LogIsr => sum * runs.ln(),
+        Method::LognIsr { sigma } => sum * (runs + sigma).ln(),
+        Method::Anz => sum / runs,
+        Method::Gmnz { gamma } => sum * runs.powf(*gamma),
+        Method::Wmnz => sum * weight,
+        Method::Mixed => sum * runs.sqrt(),
         _ => return None,
     })
 }

@@ -18,6 +18,7 @@ mod canary;
 pub mod diversify;
 mod error;
 mod fuse;
+mod fusion;
 pub mod gate;
 pub mod interleave;
 pub mod learned;
@@ -38,6 +39,7 @@ pub use canary::{
 };
 pub use error::{Error, Result};
 pub use fuse::{Contribution, Fused, FusedHit, Weighted, fuse};
+pub use fusion::Fusion;
 pub use method::{Method, Parameters, RRF_K};
 pub use normalize::{Normalization, normalize};
 pub use run::{Run, RunHit};

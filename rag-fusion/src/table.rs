@@ -42,6 +42,7 @@ impl<'a, Id: Eq> Table<'a, Id> {
         self.add_by(ids, hashes, |known, id| known == id)
     }
 
+    #[allow(clippy::needless_bitwise_bool, reason = "a branch that cannot be foretold costs more")]
     fn add_by(
         &mut self,
         ids: impl ExactSizeIterator<Item = &'a Id> + Clone,

@@ -5,9 +5,11 @@ use std::collections::HashMap;
 use napi::bindgen_prelude::*;
 use napi_derive::napi;
 use rag_core::fusion::Parameters;
-use rag_runtime::maps::{self, ByQuery, Fusion, Scores};
+use rag_runtime::learned;
+use rag_runtime::maps::{self, Asked, ByQuery, Scores};
 
 use crate::call::apart;
+use crate::convert::count;
 use crate::errors::invalid;
 
 /// Some runs, while they come.
@@ -42,12 +44,24 @@ impl Runs {
     #[napi(ts_return_type = "Promise<Fused>")]
     pub fn fuse<'env>(&mut self, env: &'env Env, how: HowToFuse) -> Result<Object<'env>> {
         let mut runs = std::mem::take(&mut self.inner);
-        let HowToFuse { method, k, sigma, gamma, phi, weights, normalization } = how;
-        let how = Fusion { method, parameters: Parameters { k, sigma, gamma, phi }, weights, normalization };
+        let HowToFuse { method, k, sigma, gamma, phi, weights, normalization, learned } = how;
+        let how = Asked { method, parameters: Parameters { k, sigma, gamma, phi }, weights, normalization, learned };
         apart(env, move || {
             let runs = std::mem::take(&mut runs);
             Ok(Fused { inner: maps::fuse(runs, &how)?.into_iter() })
         })
+    }
+
+    /// A fusion that is learnt from the runs, which are gone afterwards, and judgments: an object in JSON.
+    #[napi(ts_return_type = "Promise<string>")]
+    pub fn learn<'env>(&mut self, env: &'env Env, judgments: &mut Evaluation, how: HowToLearn) -> Result<Object<'env>> {
+        let (runs, qrels) = (std::mem::take(&mut self.inner), judgments.take_judgments());
+        let HowToLearn { method, gamma, segments, width, weights, normalization } = how;
+        let count = |name, value: Option<f64>| value.map(|value| count(env, name, value)).transpose();
+        let (segments, width) = (count("segments", segments)?, count("width", width)?);
+        let parameters = Parameters { gamma, ..Parameters::default() };
+        let asked = learned::Asked { method, parameters, segments, width, normalization, weights };
+        apart(env, move || learned::learn(&runs, &qrels, &asked))
     }
 }
 
@@ -59,6 +73,19 @@ pub struct HowToFuse {
     pub sigma: Option<f64>,
     pub gamma: Option<f64>,
     pub phi: Option<f64>,
+    pub weights: Option<Vec<f64>>,
+    pub normalization: Option<String>,
+    /// JSON.
+    pub learned: Option<String>,
+}
+
+/// How a fusion is learnt.
+#[napi(object, object_to_js = false)]
+pub struct HowToLearn {
+    pub method: String,
+    pub gamma: Option<f64>,
+    pub segments: Option<f64>,
+    pub width: Option<f64>,
     pub weights: Option<Vec<f64>>,
     pub normalization: Option<String>,
 }

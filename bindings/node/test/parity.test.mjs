@@ -241,6 +241,7 @@ const CALLS = {
   "VectorIndex.contains": ({ index }, { id }) => index.has(BigInt(id)),
   fuse: async (_, { runs, ...rest }) =>
     [...(await rag.fuse(runs, options(rest)))].map(([query, documents]) => [query, [...documents]]),
+  learn_fusion: (_, { runs, qrels, ...rest }) => rag.learnFusion(runs, qrels, options(rest)),
   evaluate: async (_, { qrels, run, metrics, ...rest }) => {
     const values = await rag.evaluate(qrels, run, metrics, options(rest));
     return values instanceof Map ? Object.fromEntries(values) : values;
@@ -288,7 +289,7 @@ test("everything public has a step", () => {
   const special = { "VectorIndex.size": "VectorIndex.len", "ClickLog.size": "ClickLog.len", "VectorIndex.dimension": "VectorIndex.dim", "VectorIndex.has": "VectorIndex.contains" };
   const classes = ["Engine", "Embedder", "VectorIndex", "Ranker", "FeatureLog", "ClickLog", "Gate"];
   const values = ["Answer", "RagError", "ERROR_CODES", "FeatureSchema"];
-  assert.deepEqual(Object.keys(rag).sort(), [...classes, ...values, "evaluate", "fuse"].sort(), "a new name needs steps");
+  assert.deepEqual(Object.keys(rag).sort(), [...classes, ...values, "evaluate", "fuse", "learnFusion"].sort(), "a new name needs steps");
   const inherited = ["constructor", "length", "name", "prototype"];
   const called = new Set([...CASES.steps.map((step) => step.call), ...Object.keys(CASES.exempt)]);
   const missing = classes.flatMap((kind) => {

@@ -2,7 +2,7 @@ import assert from "node:assert/strict";
 import { join } from "node:path";
 import { test } from "node:test";
 
-import { Embedder, evaluate, fuse, VectorIndex } from "rag-core";
+import { Embedder, evaluate, fuse, learnFusion, VectorIndex } from "rag-core";
 
 import { folder, ragError } from "./support.mjs";
 
@@ -124,6 +124,21 @@ test("a graph finds nearly all of the true neighbours", async () => {
     return [...found.ids.subarray(q * 10, q * 10 + 10)].filter((id) => truth.has(id)).length;
   });
   assert.ok(hits.reduce((sum, count) => sum + count) >= 475, `recall ${hits}`);
+});
+
+test("a fusion is learnt and kept", async () => {
+  const [good, poor] = [{ q: { a: 3, b: 2 }, p: { x: 1, y: 0.5 } }, { q: { b: 9, a: 1 }, p: { y: 4, x: 2 } }];
+  const qrels = { q: { a: 1 }, p: { x: 1 } };
+  const learned = await learnFusion([good, poor], qrels, { method: "map_fuse" });
+  const fused = await fuse([good, poor], { method: JSON.parse(JSON.stringify(learned)) });
+  assert.deepEqual([...fused.get("q").keys()], ["a", "b"]);
+  const probable = await learnFusion([good, poor], qrels, { method: "sum", normalization: "platt" });
+  for (const score of (await fuse([good, poor], { method: probable })).get("q").values()) assert.ok(score > 0 && score < 2);
+  await assert.rejects(fuse([good, poor], { method: learned, weights: [1, 1] }), invalid(/give it alone/));
+  await assert.rejects(fuse([good], { method: learned }), invalid(/learnt for 2 runs/));
+  await assert.rejects(fuse([good], { method: 7 }), invalid(/`method`/));
+  await assert.rejects(learnFusion([good], qrels, { method: "rrf" }), invalid(/nothing of/));
+  await assert.rejects(learnFusion([good], qrels, {}), invalid(/`method`/));
 });
 
 test("runs are fused", async () => {

@@ -53,7 +53,7 @@ export type {
   TrainOptions,
   TreeParameters,
 } from "./ranker";
-export { evaluate, fuse } from "./runs";
+export { evaluate, fuse, learnFusion } from "./runs";
 export type { ByQuery, EvaluateOptions, FuseOptions, FusionMethod, Normalization, Numbers } from "./runs";
 export { FeatureSchema } from "./schema";
 export type { FeatureKind, SchemaOptions } from "./schema";

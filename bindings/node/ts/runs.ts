@@ -17,13 +17,20 @@ export type FusionMethod =
 export type Normalization =
   | "min_max" | "min_max_inverted" | "max" | "sum" | "z_score" | "rank" | "borda" | "dbsf" | "l2" | "sigmoid" | "none";
 
+/** A fusion that was learnt: plain data, to be kept as JSON. */
+export interface LearnedFusion {
+  method: unknown;
+  normalization: unknown;
+  weights: number[];
+}
+
 /** How runs are fused. */
 export interface FuseOptions {
   /**
-   * By ranks "rrf" (the default), "isr", "log_isr", "logn_isr", "borda", "condorcet", "rbc"; by scores "sum" (also "convex":
+   * What `learnFusion` gave, and then nothing else, for the runs in the same order. Or by ranks "rrf" (the default), "isr", "log_isr", "logn_isr", "borda", "condorcet", "rbc"; by scores "sum" (also "convex":
    * weights make it one), "mnz", "anz", "max", "min", "med", "gmnz", "wmnz", "mixed". docs/fusion.md has the formulas.
    */
-  method?: FusionMethod | null | undefined;
+  method?: FusionMethod | LearnedFusion | null | undefined;
   /** The constant of "rrf"; 60 unless told. */
   k?: number | null | undefined;
   /** One for each run; 1 each unless told. */
@@ -36,6 +43,25 @@ export interface FuseOptions {
   gamma?: number | null | undefined;
   /** Of "rbc". */
   phi?: number | null | undefined;
+}
+
+/** Formulas of fusion that are learnt from judgments. */
+export type LearnedMethod = "bayes_fuse" | "map_fuse" | "pos_fuse" | "prob_fuse" | "seg_fuse" | "slide_fuse";
+
+/** How a fusion is learnt. */
+export interface LearnFusionOptions {
+  /** One that is learnt; or one by scores, with a normalization that is learnt. docs/fusion.md has the formulas. */
+  method: LearnedMethod | FusionMethod;
+  /** Of methods by scores: "platt" or "isotonic" for the probability of being relevant, or as for `fuse`. */
+  normalization?: "platt" | "isotonic" | Normalization | null | undefined;
+  /** One for each run; 1 each unless told. */
+  weights?: readonly number[] | null | undefined;
+  /** Of "prob_fuse", the number of parts that answers are cut into; 20 unless told. */
+  segments?: number | null | undefined;
+  /** Of "slide_fuse", ranks to each side; 5 unless told. */
+  width?: number | null | undefined;
+  /** Of "gmnz". */
+  gamma?: number | null | undefined;
 }
 
 /** How a run is measured. */
@@ -53,8 +79,39 @@ export interface EvaluateOptions {
  * such as "7" into an order of their own.
  */
 export async function fuse(runs: readonly ByQuery[], options: FuseOptions = {}): Promise<Map<string, Map<string, number>>> {
+  expectAll(options, { k: "number", weights: Array, normalization: "string", sigma: "number", gamma: "number", phi: "number" });
+  const { method, k, weights, normalization, sigma, gamma, phi } = options;
+  const learned = typeof method === "object" && method !== null ? JSON.stringify(method) : undefined;
+  if (learned === undefined) expectAll({ method }, { method: "string" });
+  const given = await handed(runs);
+  const how = { method: learned ? undefined : method, k, weights: weights && [...weights], normalization, sigma, gamma, phi, learned };
+  const fused = await asked(() => given.fuse(told(how) as native.HowToFuse));
+  const [answer, turn] = [new Map<string, Map<string, number>>(), new Turn()];
+  for (let next; (next = fused.next()); ) {
+    const { documents, scores } = next;
+    answer.set(next.query, new Map(documents.map((document, at) => [document, scores[at] as number])));
+    if (turn.isOver) await turn.pass();
+  }
+  return answer;
+}
+
+/**
+ * Learns from judgments how far each run can be trusted; grades of 1 and more are relevant, and documents without a judgment are
+ * not. What it gives is the `method` of `fuse`.
+ */
+export async function learnFusion(runs: readonly ByQuery[], qrels: ByQuery, options: LearnFusionOptions): Promise<LearnedFusion> {
+  const fields = { normalization: "string", weights: Array, segments: "number", width: "number", gamma: "number" } as const;
+  expectAll(options, { method: "string", ...fields });
+  const { method, weights, normalization, segments, width, gamma } = options;
+  if (method == null) throw invalid("`method` is missing; give one, such as \"prob_fuse\"");
+  const [given, judgments] = [await handed(runs), await judged(qrels)];
+  const how = { method, weights: weights && [...weights], normalization, segments, width, gamma };
+  return JSON.parse(await asked(() => given.learn(judgments, told(how) as native.HowToLearn))) as LearnedFusion;
+}
+
+/** Runs, handed over. */
+async function handed(runs: readonly ByQuery[]): Promise<native.Runs> {
   if (!Array.isArray(runs)) throw invalid(`\`runs\` is of type ${typeof runs}; give an array of runs`);
-  expectAll(options, { method: "string", k: "number", weights: Array, normalization: "string", sigma: "number", gamma: "number", phi: "number" });
   const [given, turn] = [new native.Runs(), new Turn()];
   for (const run of runs as readonly ByQuery[]) {
     given.begin();
@@ -63,17 +120,12 @@ export async function fuse(runs: readonly ByQuery[], options: FuseOptions = {}):
       if (turn.isOver) await turn.pass();
     }
   }
-  const { method, k, weights, normalization, sigma, gamma, phi } = options;
-  const how = { method, k, weights: weights && [...weights], normalization, sigma, gamma, phi };
-  const told = Object.fromEntries(Object.entries(how).filter(([, value]) => value != null));
-  const fused = await asked(() => given.fuse(told));
-  const answer = new Map<string, Map<string, number>>();
-  for (let next; (next = fused.next()); ) {
-    const { documents, scores } = next;
-    answer.set(next.query, new Map(documents.map((document, at) => [document, scores[at] as number])));
-    if (turn.isOver) await turn.pass();
-  }
-  return answer;
+  return given;
+}
+
+/** What is given of some fields. */
+function told(fields: Record<string, unknown>): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value != null));
 }
 
 /**

@@ -45,7 +45,7 @@ mod _rag_core {
     #[pymodule_export]
     use crate::features::{FeatureLog, FeatureSchema};
     #[pymodule_export]
-    use crate::fusion::fuse;
+    use crate::fusion::{fuse, learn_fusion};
     #[pymodule_export]
     use crate::gate::Gate;
     #[pymodule_export]

@@ -27,7 +27,7 @@ class State:
     def call(self, name, arguments):
         kind, _, method = name.rpartition(".")
         if not kind:
-            return {"fuse": fuse, "evaluate": rag.evaluate}[method](**arguments)
+            return {"fuse": fuse, "evaluate": rag.evaluate, "learn_fusion": rag.learn_fusion}[method](**arguments)
         runners = {
             "Engine": self.of_engine,
             "Embedder": self.of_embedder,

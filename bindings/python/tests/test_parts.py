@@ -1,5 +1,7 @@
 """Embedder, vector index, fusion and evaluation on their own."""
 
+import json
+
 import numpy as np
 import pytest
 import rag_core as rag
@@ -55,6 +57,25 @@ def test_what_the_vector_index_lacks_is_unsupported(tmp_path):
         rag.VectorIndex.load(tmp_path / "x", mmap=True)
     with pytest.raises(rag.InvalidArgument, match="rows"):
         rag.VectorIndex(4).add([1, 2], np.zeros((1, 4)))
+
+
+def test_a_fusion_is_learnt_and_kept():
+    good = {"q": {"a": 3.0, "b": 2.0}, "p": {"x": 1.0, "y": 0.5}}
+    poor = {"q": {"b": 9.0, "a": 1.0}, "p": {"y": 4.0, "x": 2.0}}
+    qrels = {"q": {"a": 1}, "p": {"x": 1}}
+    learned = rag.learn_fusion([good, poor], qrels, "map_fuse")
+    kept = json.loads(json.dumps(learned))
+    assert list(rag.fuse([good, poor], kept)["q"]) == ["a", "b"]
+    probable = rag.learn_fusion([good, poor], qrels, "sum", normalization="platt")
+    assert all(0 < score < 2 for score in rag.fuse([good, poor], method=probable)["q"].values())
+    with pytest.raises(rag.InvalidArgument, match="give it alone"):
+        rag.fuse([good, poor], learned, weights=[1.0, 1.0])
+    with pytest.raises(rag.InvalidArgument, match="learnt for 2 runs"):
+        rag.fuse([good], learned)
+    with pytest.raises(rag.InvalidArgument, match="`method`"):
+        rag.fuse([good], {"method": object()})
+    with pytest.raises(rag.InvalidArgument, match="nothing of"):
+        rag.learn_fusion([good], qrels, "rrf")
 
 
 def test_runs_are_fused():

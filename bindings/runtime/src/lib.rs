@@ -22,6 +22,7 @@ mod chosen;
 pub mod clicks;
 pub mod gate;
 mod handle;
+pub mod learned;
 pub mod logs;
 pub mod ltr;
 pub mod maps;

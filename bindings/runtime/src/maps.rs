@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use rag_core::fusion::{self, Method, Normalization, Parameters, Run, Weighted};
+use rag_core::fusion::{self, Fusion, Method, Normalization, Parameters, Run, Weighted};
 use rag_core::ltr::metrics::{self, Evaluation, Metric, MissingQueries, Qrels, TrecRun};
 use rag_core::{Error, Result};
 
@@ -17,7 +17,7 @@ pub type Scores = Vec<(String, Vec<(String, f64)>)>;
 
 /// How runs are fused; what is `None` is as the method has it.
 #[derive(Debug, Clone, Default, PartialEq)]
-pub struct Fusion {
+pub struct Asked {
     /// One of [`Method::NAMES`]; [`METHOD`] unless told.
     pub method: Option<String>,
     /// Of the methods that have one.
@@ -27,65 +27,107 @@ pub struct Fusion {
     /// Of the methods that look at scores: one of [`Normalization::NAMES`], or `min_max_inverted` where lower scores are
     /// better. `min_max` unless told.
     pub normalization: Option<String>,
+    /// What [`learn`](crate::learned::learn) gave, instead of all others.
+    pub learned: Option<String>,
+}
+
+/// Name of the normalisation of runs in which lower scores are better.
+const INVERTED: &str = "min_max_inverted";
+
+impl Asked {
+    /// The fusion of so many runs, and whether lower scores are better.
+    ///
+    /// # Errors
+    /// `InvalidArgument`, naming the argument.
+    fn fusion(&self, runs: usize) -> Result<(Fusion, bool)> {
+        if let Some(learned) = &self.learned {
+            if *self != (Asked { learned: self.learned.clone(), ..Asked::default() }) {
+                return Err(Error::invalid(
+                    "a learnt fusion has its parameters, weights and normalisation; give it alone",
+                ));
+            }
+            let fusion: Fusion = serde_json::from_str(learned)
+                .map_err(|error| Error::invalid(format!("`method` is no learnt fusion: {error}")).with_source(error))?;
+            return Ok((fusion, false));
+        }
+        let name = self.method.as_deref().unwrap_or(METHOD);
+        let method = Method::from_name(name, self.parameters)
+            .map_err(|error| Error::invalid(error.to_string()).with_source(error))?;
+        if self.normalization.is_some() && !method.reads_scores() {
+            return Err(Error::invalid(format!(
+                "`normalization` is for methods that look at scores; {name:?} looks at ranks"
+            )));
+        }
+        let named = self.normalization.as_deref().unwrap_or("min_max");
+        let is_inverted = named.replace('-', "_") == INVERTED;
+        let normalization = Normalization::from_name(if is_inverted { "min_max" } else { named }).ok_or_else(|| {
+            let known = Normalization::NAMES.join(", ");
+            Error::invalid(format!("`normalization` is {named:?}; give one of {known}, {INVERTED}"))
+        })?;
+        let weights = self.weights.clone().unwrap_or_else(|| vec![1.0; runs]);
+        if weights.len() != runs {
+            return Err(Error::invalid(format!("`weights` has {} values for {runs} runs", weights.len())));
+        }
+        Ok((Fusion { method, normalization, weights }, is_inverted))
+    }
 }
 
 /// Fuses runs query by query; queries in the order in which they first appear, documents best first.
 ///
 /// ```
-/// use rag_runtime::maps::{Fusion, fuse};
+/// use rag_runtime::maps::{Asked, fuse};
 /// let run = |id: &str| vec![("q".to_owned(), vec![(id.to_owned(), 1.0)])];
-/// let how = Fusion { weights: Some(vec![1.0, 2.0]), ..Fusion::default() };
+/// let how = Asked { weights: Some(vec![1.0, 2.0]), ..Asked::default() };
 /// assert_eq!(fuse(vec![run("a"), run("b")], &how)?[0].1[0].0, "b");
 /// # Ok::<(), rag_core::Error>(())
 /// ```
 ///
 /// # Errors
 /// `InvalidArgument` naming the argument, or the query and what is wrong with its scores.
-pub fn fuse(mut runs: Vec<Scores>, how: &Fusion) -> Result<Scores> {
-    let name = how.method.as_deref().unwrap_or(METHOD);
-    let method = Method::from_name(name, how.parameters)
-        .map_err(|error| Error::invalid(error.to_string()).with_source(error))?;
-    if how.normalization.is_some() && !method.reads_scores() {
-        return Err(Error::invalid(format!(
-            "`normalization` is for methods that look at scores; {name:?} looks at ranks"
-        )));
-    }
-    let mut normalization = how.normalization.as_deref().unwrap_or("min_max");
-    if normalization.replace('-', "_") == "min_max_inverted" {
+pub fn fuse(mut runs: Vec<Scores>, how: &Asked) -> Result<Scores> {
+    let (fusion, is_inverted) = how.fusion(runs.len())?;
+    if is_inverted {
         let hits = runs.iter_mut().flatten().flat_map(|(_, hits)| hits);
         hits.for_each(|(_, score)| *score = -*score);
-        normalization = "min_max";
     }
-    let normalization = Normalization::from_name(normalization).ok_or_else(|| {
-        let known = Normalization::NAMES.join(", ");
-        Error::invalid(format!("`normalization` is {normalization:?}; give one of {known}, min_max_inverted"))
-    })?;
-    let weights = how.weights.clone().unwrap_or_else(|| vec![1.0; runs.len()]);
-    if weights.len() != runs.len() {
-        return Err(Error::invalid(format!("`weights` has {} values for {} runs", weights.len(), runs.len())));
+    let count = runs.len();
+    if fusion.is_learned() && count != fusion.weights.len() {
+        let learnt = fusion.weights.len();
+        return Err(Error::invalid(format!("the fusion was learnt for {learnt} runs; `runs` has {count}")));
     }
     let mut queries = Vec::new();
-    let mut of_query = HashMap::<String, Vec<(usize, Run<String>)>>::new();
+    let mut of_query = HashMap::<String, Vec<Option<Run<String>>>>::new();
     for (number, run) in runs.into_iter().enumerate() {
         for (query, hits) in run {
             let run = Run::new(format!("{number}"), hits).map_err(|error| of(&query, &error))?;
             let slot = of_query.entry(query.clone()).or_default();
             if slot.is_empty() {
+                slot.resize(count, None);
                 queries.push(query);
             }
-            slot.push((number, run));
+            slot[number] = Some(run);
         }
     }
+    let none = Run::new("none", []).map_err(|error| Error::internal(error.to_string()))?;
     let one = |query: String| {
         let runs = of_query.remove(&query).unwrap_or_default();
-        let weighted: Vec<_> = runs.iter().map(|(number, run)| Weighted::new(run, weights[*number])).collect();
-        let fused = fusion::fuse(&weighted, &method, &normalization, usize::MAX).map_err(|error| of(&query, &error))?;
+        let fused = if fusion.is_learned() {
+            let runs: Vec<&Run<String>> = runs.iter().map(|run| run.as_ref().unwrap_or(&none)).collect();
+            fusion.fuse(&runs, usize::MAX)
+        } else {
+            // A run without the query is none of its runs.
+            let weighted = runs.iter().zip(&fusion.weights);
+            let weighted: Vec<_> =
+                weighted.filter_map(|(run, &weight)| Some(Weighted::new(run.as_ref()?, weight))).collect();
+            fusion::fuse(&weighted, &fusion.method, &fusion.normalization, usize::MAX)
+        };
+        let fused = fused.map_err(|error| of(&query, &error))?;
         Ok((query, fused.into_hits().into_iter().map(|hit| (hit.id, hit.score)).collect()))
     };
     queries.into_iter().map(one).collect()
 }
 
-fn of(query: &str, error: &fusion::Error) -> Error {
+pub(crate) fn of(query: &str, error: &fusion::Error) -> Error {
     Error::invalid(format!("query {query:?}: {error}"))
 }
 
@@ -145,18 +187,18 @@ mod tests {
         vec![(query.to_owned(), hits.iter().map(|(id, score)| ((*id).to_owned(), *score)).collect())]
     }
 
-    fn how(method: &str, normalization: Option<&str>) -> Fusion {
-        Fusion { method: Some(method.to_owned()), normalization: normalization.map(str::to_owned), ..Fusion::default() }
+    fn how(method: &str, normalization: Option<&str>) -> Asked {
+        Asked { method: Some(method.to_owned()), normalization: normalization.map(str::to_owned), ..Asked::default() }
     }
 
     #[test]
     fn queries_keep_their_order_and_runs_their_weights() {
         let runs =
             || vec![run("z", &[("a", 2.0), ("b", 1.0)]), [run("a", &[("c", 1.0)]), run("z", &[("b", 9.0)])].concat()];
-        let fused = fuse(runs(), &Fusion { weights: Some(vec![0.25, 0.75]), ..how("convex", None) }).unwrap();
+        let fused = fuse(runs(), &Asked { weights: Some(vec![0.25, 0.75]), ..how("convex", None) }).unwrap();
         assert_eq!(fused[0], run("z", &[("b", 0.75), ("a", 0.25)])[0]);
         assert_eq!(fused[1], run("a", &[("c", 0.75)])[0]);
-        let fused = fuse(runs(), &Fusion::default()).unwrap();
+        let fused = fuse(runs(), &Asked::default()).unwrap();
         assert_eq!(fused[0].1[0], ("b".to_owned(), 1.0 / 62.0 + 1.0 / 61.0));
         let fused =
             fuse(vec![run("q", &[("far", 9.0), ("near", 1.0)])], &how("sum", Some("min-max-inverted"))).unwrap();
@@ -170,10 +212,10 @@ mod tests {
         assert!(message(fuse(one(), &how("median", None))).contains("`method`"));
         assert!(message(fuse(one(), &how("rrf", Some("dbsf")))).contains("`normalization`"));
         let parameters = Parameters { k: Some(60.0), ..Parameters::default() };
-        assert!(message(fuse(one(), &Fusion { parameters, ..how("convex", None) })).contains("`k`"));
+        assert!(message(fuse(one(), &Asked { parameters, ..how("convex", None) })).contains("`k`"));
         assert!(message(fuse(one(), &how("convex", Some("mean")))).contains("`normalization`"));
-        assert!(message(fuse(one(), &Fusion { weights: Some(vec![]), ..Fusion::default() })).contains("`weights`"));
-        assert!(message(fuse(vec![run("q", &[("a", f64::NAN)])], &Fusion::default())).contains("query \"q\""));
+        assert!(message(fuse(one(), &Asked { weights: Some(vec![]), ..Asked::default() })).contains("`weights`"));
+        assert!(message(fuse(vec![run("q", &[("a", f64::NAN)])], &Asked::default())).contains("query \"q\""));
         let none = HashMap::new();
         assert!(evaluate(&none, &HashMap::new(), vec!["bogus".to_owned()], "zero").is_err());
         assert!(evaluate(&none, &HashMap::new(), vec![], "ignore").unwrap_err().to_string().contains("`missing`"));

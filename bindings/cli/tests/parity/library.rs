@@ -10,9 +10,9 @@ use rag_core::engine::{Answer, Hit, Mode, SearchRequest};
 use rag_core::fusion::Parameters;
 use rag_core::gate::LiveGate;
 use rag_core::{Cancel, Document, Engine, Error, Filter, Metadata, Result, Scope, Value};
-use rag_runtime::maps::{self, Fusion};
+use rag_runtime::maps;
 use rag_runtime::tune::{Asked, tune};
-use rag_runtime::{Model, vectors};
+use rag_runtime::{Model, learned, vectors};
 use serde_json::{Map, Value as Json, json};
 
 use super::gate;
@@ -225,26 +225,44 @@ impl State {
 }
 
 fn of_runs(function: &str, with: &Json) -> Result<Json> {
+    let run = |run: &Json| -> maps::Scores {
+        let of_query = |(query, scores): (&String, &Json)| {
+            let scores = scores.as_object().unwrap().iter();
+            (query.clone(), scores.map(|(id, score)| (id.clone(), score.as_f64().unwrap())).collect())
+        };
+        run.as_object().unwrap().iter().map(of_query).collect()
+    };
+    let runs = || with["runs"].as_array().unwrap().iter().map(run).collect::<Vec<_>>();
+    let text = |name: &str| with[name].as_str().map(str::to_owned);
+    let number = |name: &str| with[name].as_f64();
+    let parameters = Parameters { k: number("k"), sigma: number("sigma"), gamma: number("gamma"), phi: number("phi") };
+    let weights = with.get("weights").filter(|weights| !weights.is_null());
+    let weights = weights.map(|weights| serde_json::from_value(weights.clone()).unwrap());
     match function {
         "fuse" => {
-            let run = |run: &Json| -> maps::Scores {
-                let of_query = |(query, scores): (&String, &Json)| {
-                    let scores = scores.as_object().unwrap().iter();
-                    (query.clone(), scores.map(|(id, score)| (id.clone(), score.as_f64().unwrap())).collect())
-                };
-                run.as_object().unwrap().iter().map(of_query).collect()
+            let how = maps::Asked {
+                method: text("method"),
+                parameters,
+                weights,
+                normalization: text("normalization"),
+                learned: with["method"].is_object().then(|| with["method"].to_string()),
             };
-            let runs = with["runs"].as_array().unwrap().iter().map(run).collect();
-            let text = |name: &str| with[name].as_str().map(str::to_owned);
-            let number = |name: &str| with[name].as_f64();
-            let parameters =
-                Parameters { k: number("k"), sigma: number("sigma"), gamma: number("gamma"), phi: number("phi") };
-            let weights = with.get("weights").filter(|weights| !weights.is_null());
-            let weights = weights.map(|weights| serde_json::from_value(weights.clone()).unwrap());
-            let how = Fusion { method: text("method"), parameters, weights, normalization: text("normalization") };
-            let fused = maps::fuse(runs, &how)?;
+            let fused = maps::fuse(runs(), &how)?;
             let pairs = |hits: Vec<(String, f64)>| hits.into_iter().map(|(id, score)| json!([id, score])).collect();
             Ok(fused.into_iter().map(|(query, hits)| json!([query, Json::Array(pairs(hits))])).collect())
+        }
+        "learn_fusion" => {
+            let count = |name: &str| with[name].as_u64().map(|count| count as usize);
+            let asked = learned::Asked {
+                method: text("method").unwrap(),
+                parameters,
+                segments: count("segments"),
+                width: count("width"),
+                normalization: text("normalization"),
+                weights,
+            };
+            let qrels = serde_json::from_value(with["qrels"].clone()).unwrap();
+            Ok(serde_json::from_str(&learned::learn(&runs(), &qrels, &asked)?).unwrap())
         }
         "evaluate" => {
             let qrels = serde_json::from_value(with["qrels"].clone()).unwrap();

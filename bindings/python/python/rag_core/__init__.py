@@ -33,6 +33,7 @@ from rag_core._rag_core import (
     VerifyReport,
     evaluate,
     fuse,
+    learn_fusion,
 )
 from rag_core.errors import *  # noqa: F403
 from rag_core.errors import __all__ as _errors
@@ -59,6 +60,7 @@ __all__ = [
     "VerifyReport",
     "evaluate",
     "fuse",
+    "learn_fusion",
 ]
 __all__ += _errors
 

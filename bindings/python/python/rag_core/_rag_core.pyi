@@ -13,7 +13,7 @@ import numpy.typing
 from _typeshed import Incomplete, SupportsGetItem
 from typing import Any, SupportsFloat, SupportsIndex, final
 
-__all__ = ["Answer", "Chunk", "ClickLog", "Embedder", "Engine", "Explanation", "FeatureExplanation", "FeatureLog", "FeatureSchema", "Gate", "Hit", "LtrExplanation", "Ranker", "RunExplanation", "Served", "Stats", "UpsertReport", "VectorIndex", "VerifyReport", "after_fork", "before_fork", "error_kinds", "evaluate", "fuse"]
+__all__ = ["Answer", "Chunk", "ClickLog", "Embedder", "Engine", "Explanation", "FeatureExplanation", "FeatureLog", "FeatureSchema", "Gate", "Hit", "LtrExplanation", "Ranker", "RunExplanation", "Served", "Stats", "UpsertReport", "VectorIndex", "VerifyReport", "after_fork", "before_fork", "error_kinds", "evaluate", "fuse", "learn_fusion"]
 
 @final
 class Answer:
@@ -1298,14 +1298,15 @@ def evaluate(qrels: collections.abc.Mapping[str, collections.abc.Mapping[str, in
         {metric: mean}, or {query: {metric: value}} with per_query.
     """
 
-def fuse(runs: collections.abc.Sequence[collections.abc.Mapping[str, collections.abc.Mapping[str, float]]], method: str = "rrf", k: float | None = None, weights: collections.abc.Sequence[float] | None = None, normalization: str | None = None, *, sigma: float | None = None, gamma: float | None = None, phi: float | None = None) -> dict[str, dict[str, float]]:
+def fuse(runs: collections.abc.Sequence[collections.abc.Mapping[str, collections.abc.Mapping[str, float]]], method: str | collections.abc.Mapping[str, object] | None = None, k: float | None = None, weights: collections.abc.Sequence[float] | None = None, normalization: str | None = None, *, sigma: float | None = None, gamma: float | None = None, phi: float | None = None) -> dict[str, dict[str, float]]:
     """
     Fuses runs; a run is {query: {document: score}}, higher scores are better.
 
     Args:
         runs: At least one.
-        method: By ranks "rrf", "isr", "log_isr", "logn_isr", "borda", "condorcet", "rbc"; by scores "sum" (also "convex":
+        method: By ranks "rrf" (unless told), "isr", "log_isr", "logn_isr", "borda", "condorcet", "rbc"; by scores "sum" (also "convex":
             weights make it one), "mnz", "anz", "max", "min", "med", "gmnz", "wmnz", "mixed". docs/fusion.md has the formulas.
+            Or what `learn_fusion` gave, and then nothing else, for the runs in the same order.
         k: The constant of "rrf"; 60 unless told.
         weights: One for each run; None for 1 each.
         normalization: Of methods by scores: "min_max" (the default), "max", "sum", "z_score", "rank", "borda", "dbsf", "l2",
@@ -1316,4 +1317,23 @@ def fuse(runs: collections.abc.Sequence[collections.abc.Mapping[str, collections
 
     Returns:
         A run, each query with its documents best first; equal scores by the first run that has the document, then by id.
+    """
+
+def learn_fusion(runs: collections.abc.Sequence[collections.abc.Mapping[str, collections.abc.Mapping[str, float]]], qrels: collections.abc.Mapping[str, collections.abc.Mapping[str, int]], method: str, *, normalization: str | None = None, weights: collections.abc.Sequence[float] | None = None, segments: int | None = None, width: int | None = None, gamma: float | None = None) -> dict[str, typing.Any]:
+    """
+    Learns from judgments how far each run can be trusted; documents without a judgment count as not relevant.
+
+    Args:
+        runs: At least one; their answers to judged queries.
+        qrels: {query: {document: grade}}, grades of 1 and more are relevant.
+        method: "bayes_fuse", "map_fuse", "pos_fuse", "prob_fuse", "seg_fuse" or "slide_fuse"; or one that `fuse` has, by
+            scores, with a normalization that is learnt. docs/fusion.md has the formulas.
+        normalization: Of methods by scores: "platt" or "isotonic" for the probability of being relevant, or as for `fuse`.
+        weights: One for each run; None for 1 each.
+        segments: Of "prob_fuse", the number of parts that answers are cut into; 20 unless told.
+        width: Of "slide_fuse", ranks to each side; 5 unless told.
+        gamma: Of "gmnz".
+
+    Returns:
+        A dictionary that `fuse` takes as its method and that can be kept as JSON.
     """
