@@ -18,6 +18,8 @@ function numbers(count, seed = 1) {
   });
 }
 
+const invalid = (message) => ragError("invalid_argument", message);
+
 test("the bundled model embeds", async () => {
   const embedder = await Embedder.load();
   const { data, rows, dimension } = await embedder.encode(["bread and rolls", "a bakery", "winter passes", ""]);
@@ -93,7 +95,6 @@ test("what the vector index cannot do is told", async (t) => {
   assert.throws(() => new VectorIndex(4, { quantization: "int8" }), unsupported(/quantization/));
   await assert.rejects(new VectorIndex(4, { metric: "l2" }).build(), unsupported(/metric/));
   await assert.rejects(VectorIndex.load(join(folder(t), "x"), { mmap: true }), unsupported(/mmap/));
-  const invalid = (message) => ragError("invalid_argument", message);
   const index = new VectorIndex(4);
   await assert.rejects(index.add(new BigUint64Array(2), new Float32Array(4)), invalid(/rows/));
   await assert.rejects(index.add([1n], new Float32Array(4)), invalid("`ids` is an Array; give a BigUint64Array"));
@@ -151,7 +152,6 @@ test("runs are fused", async () => {
   near(convex.get("q").get("b"), 0.75);
   near(convex.get("q").get("a"), 0.25);
   assert.deepEqual(await fuse([]), new Map());
-  const invalid = (message) => ragError("invalid_argument", message);
   await assert.rejects(fuse([first, second], { weights: [1] }), invalid(/`weights` has 1 values for 2 runs/));
   await assert.rejects(fuse([first], { method: "median" }), invalid(/`method`/));
   await assert.rejects(fuse([first], { k: "60" }), invalid("`k` is a string; give a number"));
@@ -170,7 +170,6 @@ test("rankings are measured", async () => {
   assert.deepEqual(await evaluate(qrels, run, ["mrr"], { missing: "skip" }), { mrr: 0.5 });
   const each = await evaluate(qrels, run, ["mrr"], { perQuery: true });
   assert.deepEqual(each.get("q"), { mrr: 0.5 });
-  const invalid = (message) => ragError("invalid_argument", message);
   await assert.rejects(evaluate(qrels, run, ["bogus"]), invalid(/bogus/));
   await assert.rejects(evaluate({ q: { a: 1.5 } }, run, ["map"]), invalid(/1.5 is no grade/));
   await assert.rejects(evaluate(qrels, 7, ["map"]), invalid(/`run` is no object/));

@@ -85,7 +85,7 @@ export async function fuse(runs: readonly ByQuery[], options: FuseOptions = {}):
   if (learned === undefined) expectAll({ method }, { method: "string" });
   const given = await handed(runs);
   const how = { method: learned ? undefined : method, k, weights: weights && [...weights], normalization, sigma, gamma, phi, learned };
-  const fused = await asked(() => given.fuse(told(how) as native.HowToFuse));
+  const fused = await asked(() => given.fuse(told<native.HowToFuse>(how)));
   const [answer, turn] = [new Map<string, Map<string, number>>(), new Turn()];
   for (let next; (next = fused.next()); ) {
     const { documents, scores } = next;
@@ -106,7 +106,7 @@ export async function learnFusion(runs: readonly ByQuery[], qrels: ByQuery, opti
   if (method == null) throw invalid("`method` is missing; give one, such as \"prob_fuse\"");
   const [given, judgments] = [await handed(runs), await judged(qrels)];
   const how = { method, weights: weights && [...weights], normalization, segments, width, gamma };
-  return JSON.parse(await asked(() => given.learn(judgments, told(how) as native.HowToLearn))) as LearnedFusion;
+  return JSON.parse(await asked(() => given.learn(judgments, told<native.HowToLearn>(how)))) as LearnedFusion;
 }
 
 /** Runs, handed over. */
@@ -123,9 +123,9 @@ async function handed(runs: readonly ByQuery[]): Promise<native.Runs> {
   return given;
 }
 
-/** What is given of some fields. */
-function told(fields: Record<string, unknown>): Record<string, unknown> {
-  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value != null));
+/** What is given of some fields: the native side knows no null. */
+function told<T>(fields: Record<string, unknown>): T {
+  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value != null)) as T;
 }
 
 /**
