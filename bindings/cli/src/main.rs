@@ -68,7 +68,7 @@ struct Question {
     /// A ranker, as `rag train` writes it, or a model of LightGBM or XGBoost; else what the configuration says, else none.
     #[arg(long, value_name = "FILE")]
     ranker: Option<PathBuf>,
-    /// Weight of the ranker's score, 0 to 1; the fused score has the rest.
+    /// Weight of the ranker's score, 0 to 1; the fused score has the rest. Where the gate was ever set, it decides instead.
     #[arg(long, value_name = "WEIGHT")]
     ltr_weight: Option<f32>,
 }

@@ -52,6 +52,10 @@ export interface TuneReport {
   folds: number;
   seed: number;
   few_queries: boolean;
+  /** Relevant documents that were judged, counted for each question. */
+  relevant: number;
+  /** Those of them that the folder does not have: they count as never found. */
+  missing: number;
   /** The fusion to use. */
   chosen: FusionChoice;
   /** Its mean over all questions: it was chosen with these, so it promises too much. */

@@ -8,7 +8,7 @@ use rayon::prelude::*;
 
 use super::adapt::{adapt, inner_folds};
 use super::report::{Comparison, CurvePoint, FormulaReport, Named, TuneReport};
-use super::{DENSE, Formula, FusionChoice, LEXICAL, Pool, TuneOptions};
+use super::{DENSE, Formula, FusionChoice, LEXICAL, NOT_THERE, Pool, TuneOptions};
 use crate::config::FusionConfig;
 use crate::error::{Error, ErrorKind, Result};
 
@@ -53,9 +53,12 @@ pub(crate) fn choose(
     let adapted = || adapt(&table, &chosen, in_use_weight, &tuned.held_out, resampling);
     let is_enough = inner_folds(pools.len(), options.folds) >= 2;
     let adaptive = (options.adaptive && is_enough).then(adapted).transpose()?;
+    let relevant = || pools.iter().flat_map(|pool| &pool.grades).filter(|(_, grade)| **grade > 0);
     Ok(TuneReport {
         metric: options.metric.to_string(),
         queries: pools.len(),
+        relevant: relevant().count(),
+        missing: relevant().filter(|(document, _)| **document >= NOT_THERE).count(),
         folds: options.folds,
         seed: options.seed,
         few_queries: pools.len() < options.few_queries,

@@ -78,6 +78,10 @@ pub struct TuneReport {
     pub folds: usize,
     /// What the parts follow from.
     pub seed: u64,
+    /// Relevant documents that were judged, counted for each query.
+    pub relevant: usize,
+    /// Those of them that the folder does not have: they count as never found.
+    pub missing: usize,
     /// Whether there were so few queries that the configuration in use is kept where the judgments do not speak against it.
     pub few_queries: bool,
     /// The fusion to use, chosen with all queries.
@@ -103,6 +107,11 @@ pub struct TuneReport {
 }
 
 impl TuneReport {
+    /// Whether the fusion to use is the one in use: no other was clearly better.
+    pub fn keeps(&self) -> bool {
+        self.chosen == self.in_use
+    }
+
     /// The chosen fusion as a piece of the configuration file, with where it comes from in comments. `about`: the data, the
     /// model, the date, in a line.
     pub fn to_toml(&self, about: &str) -> String {
@@ -113,12 +122,16 @@ impl TuneReport {
             text.push('\n');
         };
         line(format!("# Chosen by tuning on {} judged queries: {}", self.queries, about.replace(['\n', '\r'], " ")));
-        line(format!(
-            "# {}, {} folds, seed {}: {:.4} on queries held out.",
-            self.metric, self.folds, self.seed, self.held_out.mean
-        ));
-        for Comparison { against, difference, low, high, p } in &self.comparisons {
-            line(format!("# {difference:+.4} against {against} (95 %: {low:+.4} to {high:+.4}; p {p:.4})"));
+        if self.keeps() {
+            // What the procedure gives with other choices in its folds says nothing of this one.
+            line("# What was in use stays: nothing was clearly better.".to_owned());
+            line(format!("# {}: {:.4} over all of them.", self.metric, self.chosen_mean));
+        } else {
+            let TuneReport { metric, folds, seed, held_out, .. } = self;
+            line(format!("# {metric}, {folds} folds, seed {seed}: {:.4} on queries held out.", held_out.mean));
+            for Comparison { against, difference, low, high, p } in &self.comparisons {
+                line(format!("# {difference:+.4} against {against} (95 %: {low:+.4} to {high:+.4}; p {p:.4})"));
+            }
         }
         line("[engine.fusion]".to_owned());
         line(format!("method = {method:?}"));

@@ -135,7 +135,11 @@ impl fmt::Display for Reading {
             write!(f, ", tolerated below {margin:.4}")?;
         }
         f.write_str(match self.verdict {
-            Verdict::TooFew => ": too few to say (observe it, or take the guardrail out of the plan)",
+            // The one that the caller has to tell.
+            Verdict::TooFew if *guardrail == Metric::Quality => {
+                ": too few to say (observe it, or take the guardrail out of the plan)"
+            }
+            Verdict::TooFew => ": too few to say",
             Verdict::Undecided => ": undecided",
             Verdict::Harmful => ": harmful",
             Verdict::Tolerable => ": tolerable",

@@ -93,8 +93,8 @@ impl Default for Watch<'_> {
 pub enum Rule {
     /// The highest mean; of equal ones the nearest to the prior, then the first evaluated.
     Best,
-    /// Of the points not worse than the best by more than one standard error of their paired differences, the nearest to
-    /// the prior; of equally near ones the better (after Breiman, Friedman, Olshen & Stone 1984, section 3.4.3).
+    /// Of the points not worse than the best by more than one standard error of their paired differences, nor worse than
+    /// the prior, the nearest to it; of equally near ones the better (after Breiman, Friedman, Olshen & Stone 1984, section 3.4.3).
     OneStandardError,
 }
 

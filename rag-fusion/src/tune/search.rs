@@ -167,7 +167,7 @@ pub(super) fn best_of(candidates: &[Candidate], seen: &[usize], queries: &[usize
 }
 
 /// The candidate nearest to the prior of those that are not worse than the best by more than one standard error of the
-/// difference; of equally near ones the better. The standard error is that of paired differences, since every candidate was
+/// difference, nor worse than what is nearest of all, such as the prior itself; of equally near ones the better. The standard error is that of paired differences, since every candidate was
 /// measured with the same queries; of one query it is unknown, and the prior stays.
 pub(super) fn one_standard_error(candidates: &[Candidate], seen: &[usize], queries: &[usize]) -> usize {
     let best = &candidates[best_of(candidates, seen, queries)].values;
@@ -175,14 +175,14 @@ pub(super) fn one_standard_error(candidates: &[Candidate], seen: &[usize], queri
         let losses: Vec<f64> = queries.iter().map(|&query| best[query] - candidates[at].values[query]).collect();
         mean_and_error(&losses)
     };
-    let rank = |&a: &usize, &b: &usize| -> Ordering {
-        let nearer = candidates[a].distance.total_cmp(&candidates[b].distance);
-        let (a_mean, b_mean) = (mean_of(&candidates[a].values, queries), mean_of(&candidates[b].values, queries));
-        nearer.then(b_mean.total_cmp(&a_mean)).then(a.cmp(&b))
-    };
+    let mean = |at: usize| mean_of(&candidates[at].values, queries);
+    let nearer = |&a: &usize, &b: &usize| candidates[a].distance.total_cmp(&candidates[b].distance);
+    let rank = |a: &usize, b: &usize| nearer(a, b).then(mean(*b).total_cmp(&mean(*a))).then(a.cmp(b));
+    // What is not clearly worse than the best may still be worse than the prior, which is.
+    let floor = seen.iter().copied().min_by(nearer).map_or(f64::MIN, mean);
     let admissible = seen.iter().copied().filter(|&at| {
         let (loss, error) = loss_and_error(at);
-        loss <= error * (1.0 + ROUNDING)
+        loss <= error * (1.0 + ROUNDING) && mean(at) >= floor
     });
     admissible.min_by(rank).unwrap_or(0)
 }

@@ -48,7 +48,7 @@ fn naive(space: &Space, queries: &[usize], objective: &dyn Fn(&Point, usize) -> 
         let n = losses.len() as f64;
         let loss = mean(losses.clone());
         let variance = losses.iter().map(|it| (it - loss).powi(2)).sum::<f64>() / (n - 1.0);
-        n < 2.0 || loss <= (variance / n).sqrt() + 1e-9
+        (n < 2.0 || loss <= (variance / n).sqrt() + 1e-9) && mean_at(point) >= mean_at(&prior)
     };
     let mut nearest: Option<Point> = None;
     for point in points.iter().filter(within) {
@@ -106,6 +106,18 @@ proptest! {
         prop_assert!(tuned.evaluations <= (budget * (folds + 1) + 1) * 6);
         let parallel = tune(&space, 6, &objective, &Options { threads: 3, ..options.clone() }, &Watch::default()).unwrap();
         prop_assert_eq!(&parallel, &tuned);
+    }
+
+    /// A candidate far away may be clearly better than the prior, and one in between only not clearly worse than that.
+    #[test]
+    fn few_queries_choose_nothing_worse_than_the_prior(seed in any::<u64>(), queries in 2usize..30, at in 0usize..11) {
+        let space = Space::new([("w", Parameter::Linear { low: 0.0, high: 1.0, step: 0.1 })]).unwrap();
+        let prior = Some(Point::new([("w", Value::Number(at as f64 / 10.0))]));
+        let options = Options { folds: 2, seed, few_queries: 100, prior, threads: 1, ..Options::default() };
+        let tuned = tune(&space, queries, &random_objective(seed), &options, &Watch::default()).unwrap();
+        prop_assert_eq!(tuned.rule, Rule::OneStandardError);
+        let of_prior = tuned.prior_values.iter().sum::<f64>() / queries as f64;
+        prop_assert!(tuned.best_mean >= of_prior, "{} {of_prior}", tuned.best_mean);
     }
 }
 

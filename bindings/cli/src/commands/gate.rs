@@ -37,7 +37,7 @@ pub(crate) struct Why {
     /// Why, in a sentence.
     #[arg(long)]
     reason: String,
-    /// Who; else the name of the user of this shell.
+    /// Who; else USER, LOGNAME or USERNAME of the environment, else the number of the user.
     #[arg(long)]
     author: Option<String>,
     /// Where it is discussed: a link, or a number.
@@ -51,8 +51,12 @@ pub(crate) struct Why {
 impl Why {
     fn change(&self) -> Result<Change> {
         let of_shell = || ["USER", "LOGNAME", "USERNAME"].iter().find_map(|name| std::env::var(name).ok());
-        let author = self.author.clone().or_else(of_shell).filter(|author| !author.is_empty());
-        let author = author.ok_or_else(|| Error::invalid("`--author` is not given, and this shell names no user"))?;
+        let author = self.author.clone().or_else(of_shell).filter(|author| !author.is_empty()).or_else(user_number);
+        let author = author.ok_or_else(|| {
+            Error::invalid(
+                "`--author` is not given, nor any of USER, LOGNAME and USERNAME; say who you are: --author NAME",
+            )
+        })?;
         Ok(Change { issue: self.issue.clone(), ..Change::new(author, &*self.reason) })
     }
 }
@@ -84,7 +88,7 @@ pub(crate) enum GateCommand {
         #[command(flatten)]
         why: Why,
     },
-    /// Go back to what was before `kill`.
+    /// End `kill`: the weight and the experiments hold again, with what was changed meanwhile; the canary stays aborted.
     Revive {
         #[command(flatten)]
         folder: Folder,
@@ -121,6 +125,17 @@ pub(crate) enum ExperimentCommand {
         #[command(flatten)]
         why: Why,
     },
+}
+
+/// The user of this process, where no variable names it, as in a container.
+fn user_number() -> Option<String> {
+    #[cfg(target_os = "linux")]
+    {
+        use std::os::unix::fs::MetadataExt;
+        std::fs::metadata("/proc/self").ok().map(|own| format!("user {}", own.uid()))
+    }
+    #[cfg(not(target_os = "linux"))]
+    None
 }
 
 pub(crate) fn run(output: Output, command: &GateCommand) -> Result<u8> {
@@ -188,7 +203,8 @@ fn show(status: &GateStatus) -> String {
 /// What holds.
 fn state(state: &GateState) -> String {
     let weight = match (state.killed, state.weight) {
-        (true, _) => "0, killed".to_owned(),
+        (true, None) => "0, killed".to_owned(),
+        (true, Some(weight)) => format!("0, killed ({weight} when revived)"),
         (false, Some(weight)) => weight.to_string(),
         (false, None) => "that of the ranker (`ltr.weight`)".to_owned(),
     };
@@ -231,6 +247,7 @@ fn history(records: &[GateRecord]) -> String {
         };
         vec![
             state.epoch.to_string(),
+            plain::line(&done(&record.action)).into_owned(),
             changed.map_or_else(String::new, |changed| time(changed.at_us)),
             weight,
             said(changed.map(|changed| &changed.author)),
@@ -238,7 +255,22 @@ fn history(records: &[GateRecord]) -> String {
             said(changed.and_then(|changed| changed.issue.as_ref())),
         ]
     });
-    table::render(&["epoch", "when", "weight", "author", "reason", "issue"], &rows.collect::<Vec<_>>())
+    table::render(&["epoch", "change", "when", "weight", "author", "reason", "issue"], &rows.collect::<Vec<_>>())
+}
+
+/// A change in a few words.
+fn done(action: &Action) -> String {
+    match action {
+        Action::SetWeight { weight } => format!("set {weight}"),
+        Action::Kill => "kill".to_owned(),
+        Action::Revive => "revive".to_owned(),
+        Action::StartExperiment(experiment) => format!("start experiment {}", experiment.name),
+        Action::EndExperiment { name } => format!("end experiment {name}"),
+        Action::StartCanary(plan) => format!("start canary {}", plan.weight),
+        Action::ResumeCanary => "resume canary".to_owned(),
+        Action::AbortCanary => "abort canary".to_owned(),
+        Action::FollowCanary { canary, .. } => format!("canary {}: {}", canary.plan().weight, canary.status()),
+    }
 }
 
 fn time(at_us: u64) -> String {

@@ -32,6 +32,13 @@ pub(crate) fn run(output: Output, question: &Question, data: &Data, explain: boo
     let mut request = question.request()?;
     request.explain = explain;
     let answer = engine.search(&data.scope()?, &request)?;
+    if let (Some(asked), Some(served)) = (question.ltr_weight, answer.gate.weight)
+        && asked != served
+    {
+        output.note(format_args!(
+            "the gate gives the ranker the weight {served}, not --ltr-weight {asked}: see rag gate show"
+        ));
+    }
     output.answer(&to_json(&answer), |_| render(&answer))?;
     Ok(exit::OK)
 }

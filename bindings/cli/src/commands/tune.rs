@@ -34,16 +34,17 @@ pub(crate) struct TuneArgs {
     /// Scales to compare, for formulas that look at scores; all unless told.
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     normalizations: Vec<String>,
-    /// Step of the weight of the dense run.
+    /// Step of the weight of the dense run; 0.05 unless told.
     #[arg(long, value_name = "STEP")]
     step: Option<f64>,
-    /// Parts of the questions that are held out in turn.
+    /// Parts of the questions that are held out in turn; 5 unless told.
     #[arg(long, value_name = "N")]
     folds: Option<usize>,
-    /// What the parts follow from.
+    /// What the parts follow from; 0 unless told.
     #[arg(long)]
     seed: Option<u64>,
-    /// With fewer questions, what is in use stays unless another choice is better by more than one standard error.
+    /// With fewer questions, what is in use stays unless another choice is better by more than one standard error; 1000 unless
+    /// told, 0 for the best mean however few they are.
     #[arg(long, value_name = "N")]
     few_queries: Option<usize>,
     /// Write what was chosen into this file, as a configuration; it must not be there yet.
@@ -117,21 +118,35 @@ fn show(report: &TuneReport) -> String {
         .map(|(baseline, compared)| vec![baseline.name.clone(), figure(baseline.mean), told(compared), p(compared.p)])
         .collect();
     rows.push(vec!["tuned (held out)".to_owned(), figure(held_out.mean), String::new(), String::new()]);
-    if let Some(AdaptiveReport { held_out, global, .. }) = &report.adaptive {
-        rows.push(vec!["a weight a question".to_owned(), figure(*held_out), told(global), p(global.p)]);
-    }
     let formulas: Vec<Vec<String>> = report.formulas.iter().map(formula).collect();
-    let mut lines = vec![
-        format!("{queries} judged questions, {metric}, {folds} folds\n"),
-        table::render(&["ranking", metric, "tuned is better by (95 %)", "p"], &rows),
-        table::render(&["formula", "dense weight", "held out", "all"], &formulas),
-        format!("weight of the dense run, and the mean over all questions, {}:", chosen.formula),
-    ];
-    lines.extend(curve(report));
-    lines.push(format!("\nchosen: {} with a dense weight of {}", plain::line(&chosen.formula), chosen.dense_weight));
-    if let Some(AdaptiveReport { moved, .. }) = &report.adaptive {
-        lines.push(format!("a weight a question, against one for all: it would move {moved} of {queries} questions"));
+    let mut lines = vec![format!("{queries} judged questions, {metric}, {folds} folds")];
+    if report.missing > 0 {
+        let TuneReport { relevant, missing, .. } = report;
+        lines.push(format!(
+            "{missing} of {relevant} relevant documents are not in the folder: they count as never found"
+        ));
     }
+    lines.extend([
+        String::new(),
+        table::render(&["ranking", metric, "tuned is better by (95 %)", "p"], &rows),
+        table::render(&["formula", "best dense weight", "held out", "best mean"], &formulas),
+        format!("weight of the dense run, and the mean over all questions, {}:", chosen.formula),
+    ]);
+    lines.extend(curve(report));
+    if let Some(AdaptiveReport { held_out, moved, global, .. }) = &report.adaptive {
+        lines.push(format!(
+            "\na weight for each question: {} held out, {} against one weight, p {}; {moved} of {queries} questions move",
+            figure(*held_out),
+            told(global),
+            p(global.p)
+        ));
+    }
+    let choice = format!("{} with a dense weight of {}", plain::line(&chosen.formula), chosen.dense_weight);
+    lines.push(if report.keeps() {
+        format!("\nkept: {choice}, which is in use; nothing was clearly better")
+    } else {
+        format!("\nchosen: {choice}; {} over all questions, which it was chosen with", figure(report.chosen_mean))
+    });
     lines.join("\n")
 }
 
