@@ -180,8 +180,8 @@ pub struct GateConfig {
     /// Instances of one service share it, so that a user is in the same bucket in all. Default: `gate.key` in the data
     /// folder, made when it is not there.
     pub key_file: Option<std::path::PathBuf>,
-    /// A file to be looked at once a second; what it says is done to the gate when the file is newer than the gate's last
-    /// change. JSON: `{"action": {"set_weight": {"weight": 0.4}}, "author": "…", "reason": "…", "issue": "…"}`.
+    /// A file to be looked at once a second; what it says is done to the gate once, and again when the file is written again.
+    /// JSON: `{"action": {"set_weight": {"weight": 0.4}}, "author": "…", "reason": "…", "issue": "…"}`.
     pub watch: Option<std::path::PathBuf>,
 }
 

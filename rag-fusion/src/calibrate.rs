@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 /// What the scores of one run mean.
 #[non_exhaustive]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Calibration {
     /// `1 / (1 + e^(a·s + b))` (Platt 1999).
     Platt {
@@ -103,6 +103,17 @@ impl Calibration {
         }
         let knots = pooled.into_iter().map(|(low, high, sum, count)| (low / 2.0 + high / 2.0, sum / count));
         Ok(Calibration::Isotonic(knots.collect()))
+    }
+
+    /// Whether it is one that judgments can give: finite, and of a line the scores ascending and the probabilities from 0 to 1.
+    pub(crate) fn is_sound(&self) -> bool {
+        match self {
+            Calibration::Platt { a, b } => a.is_finite() && b.is_finite(),
+            Calibration::Isotonic(knots) => {
+                let each = |&(score, probability): &(f64, f64)| score.is_finite() && (0.0..=1.0).contains(&probability);
+                knots.iter().all(each) && knots.is_sorted_by(|one, other| one.0 < other.0 && one.1 <= other.1)
+            }
+        }
     }
 
     /// How likely a document of this score is relevant, in `[0, 1]`.

@@ -56,6 +56,12 @@ pub enum Error {
         /// What is allowed.
         allowed: &'static str,
     },
+    /// A calibration that no judgments give.
+    #[error("the calibration of run {run} is none: give finite numbers, scores ascending, probabilities from 0 to 1")]
+    Uncalibrated {
+        /// 0-based number of the run.
+        run: usize,
+    },
     /// A method or a normalisation that was learnt for another number of runs.
     #[error("{what} was learnt for {learnt} runs and is given {given}; give it the runs that it was learnt for")]
     Runs {

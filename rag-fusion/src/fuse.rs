@@ -60,7 +60,7 @@ pub struct FusedHit<Id = u64> {
 }
 
 /// A fused ranking, and how it came about.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct Fused<Id = u64> {
     hits: Vec<FusedHit<Id>>,
     /// The runs, as they were given.
@@ -82,6 +82,13 @@ pub(crate) struct Side {
     pub(crate) values: Vec<f64>,
     /// What a document brings that the run lacks; `None`: it is not there.
     pub(crate) absent: Option<f64>,
+}
+
+impl<Id: PartialEq> PartialEq for Fused<Id> {
+    /// Whether they came about in the same way, whatever was asked of them since.
+    fn eq(&self, other: &Self) -> bool {
+        (&self.hits, &self.runs, &self.sides) == (&other.hits, &other.runs, &other.sides)
+    }
 }
 
 impl<Id> Fused<Id> {
@@ -235,7 +242,8 @@ fn scaled<Id>(run: &Run<Id>, method: &Method, normalization: &Normalization, pla
             by_rank(&|at| probs.get(at / size).map_or(0.0, |prob| prob / (at / size + 1) as f64))
         }
         Method::SegFuse { probs } => {
-            let mut scaled = scale(run, normalization, place);
+            // What a run lacks is in none of its segments.
+            let mut scaled = Scaled { absent: None, ..scale(run, normalization, place) };
             let probs = &probs[position];
             let mut segment = 0;
             for (at, score) in scaled.scores.iter_mut().enumerate() {
@@ -258,7 +266,7 @@ fn scaled<Id>(run: &Run<Id>, method: &Method, normalization: &Normalization, pla
 
 /// What the runs that have a document add up to.
 #[derive(Debug, Clone, Copy, Default)]
-struct Total {
+pub(crate) struct Total {
     sum: f64,
     /// What rounding took off the sum (Knuth's two-sum).
     rest: f64,
@@ -266,7 +274,7 @@ struct Total {
 
 impl Total {
     #[inline]
-    fn add(&mut self, value: f64) {
+    pub(crate) fn add(&mut self, value: f64) {
         let next = self.sum + value;
         let back = next - self.sum;
         self.rest += (self.sum - (next - back)) + (value - back);
@@ -274,7 +282,7 @@ impl Total {
     }
 
     #[inline]
-    fn sum(&self) -> f64 {
+    pub(crate) fn sum(&self) -> f64 {
         // Beyond the numbers that there are the rest is none.
         if self.rest.is_finite() { self.sum + self.rest } else { self.sum }
     }
@@ -312,14 +320,14 @@ fn totals<'a>(method: &Method, sides: &[Side], all: usize, ranks: impl Fn() -> &
 #[derive(Debug, Clone, Copy, Default)]
 struct Having {
     runs: f64,
-    weight: f64,
+    weight: Total,
 }
 
 impl Having {
     #[inline]
     fn add(&mut self, weight: f64) {
         self.runs += 1.0;
-        self.weight += weight;
+        self.weight.add(weight);
     }
 }
 
@@ -332,7 +340,7 @@ fn goes_on(method: &Method, sum: f64, Having { runs, weight }: Having) -> Option
         Method::LognIsr { sigma } => sum * (runs + sigma).ln(),
         Method::Anz => sum / runs,
         Method::Gmnz { gamma } => sum * runs.powf(*gamma),
-        Method::Wmnz => sum * weight,
+        Method::Wmnz => sum * weight.sum(),
         Method::Mixed => sum * runs.sqrt(),
         _ => return None,
     })
@@ -379,6 +387,7 @@ fn check<Id>(runs: &[Weighted<'_, Id>], method: &Method, normalization: &Normali
     let learnt = |what, learnt: usize| {
         if learnt == runs.len() { Ok(()) } else { Err(Error::Runs { what, learnt, given: runs.len() }) }
     };
+    normalization.check()?;
     if let Normalization::Calibrated(calibrations) = normalization {
         learnt("the normalisation", calibrations.len())?;
     }

@@ -47,6 +47,19 @@ impl Fusion {
         fuse(&weighted, &self.method, &self.normalization, depth)
     }
 
+    /// Whether it can be used with as many runs as it has weights: weights that mean something, parameters in their ranges,
+    /// and what was learnt, learnt for each run.
+    ///
+    /// # Errors
+    /// [`Error::Weight`] naming the run by its number, [`Error::NoWeight`], [`Error::Parameter`], [`Error::Uncalibrated`],
+    /// [`Error::Runs`].
+    pub fn check(&self) -> Result<()> {
+        let none = |number: usize| Run::<u64>::ranked(number.to_string(), []);
+        let runs = (0..self.weights.len()).map(none).collect::<Result<Vec<_>>>()?;
+        let weighted: Vec<_> = runs.iter().zip(&self.weights).map(|(run, &by)| Weighted::new(run, by)).collect();
+        fuse(&weighted, &self.method, &self.normalization, 0).map(drop)
+    }
+
     /// Whether something of it was learnt for each run.
     pub fn is_learned(&self) -> bool {
         self.method.learnt().is_some() || matches!(self.normalization, Normalization::Calibrated(_))

@@ -19,6 +19,8 @@ pub struct Judged {
 const BAYES_ENDS: [usize; 9] = [5, 10, 15, 20, 30, 100, 200, 500, 1000];
 /// Log-odds where nothing is known: of 0.001.
 pub(crate) const LEAST_ODDS: f64 = 0.001 / 0.999;
+/// Most segments of Prob-fuse: those beyond the longest answer say nothing.
+const MAX_SEGMENTS: usize = 10_000;
 /// Segments of Seg-fuse.
 const SEGMENTS: u32 = 10;
 
@@ -72,21 +74,22 @@ pub fn pos_fuse(runs: &[Vec<Judged>]) -> Result<Method> {
 /// Learns [`Method::SlideFuse`]; `width`: ranks to each side.
 ///
 /// # Errors
-/// As [`bayes_fuse`].
+/// As [`bayes_fuse`]; [`Error::Parameter`] for a width above 1,000.
 pub fn slide_fuse(runs: &[Vec<Judged>], width: usize) -> Result<Method> {
     check(runs)?;
-    Ok(Method::SlideFuse { probs: runs.iter().map(|answers| at_ranks(answers)).collect(), width })
+    let method = Method::SlideFuse { probs: runs.iter().map(|answers| at_ranks(answers)).collect(), width };
+    method.check().map(|()| method)
 }
 
 /// Learns [`Method::ProbFuse`]: each answer is cut into this many segments of equal size, and the precision of each is
 /// averaged over the queries.
 ///
 /// # Errors
-/// As [`bayes_fuse`]; [`Error::Training`] for no segments.
+/// As [`bayes_fuse`]; [`Error::Training`] for no segments, and for more than 10,000.
 pub fn prob_fuse(runs: &[Vec<Judged>], segments: usize) -> Result<Method> {
     check(runs)?;
-    if segments == 0 {
-        return Err(Error::Training("no segments; give at least 1".to_owned()));
+    if !(1..=MAX_SEGMENTS).contains(&segments) {
+        return Err(Error::Training(format!("{segments} `segments`; give 1 to {MAX_SEGMENTS}")));
     }
     let of_segment = |answers: &Vec<Judged>, segment: usize| {
         mean(answers, |answer| {

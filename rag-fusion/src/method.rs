@@ -4,6 +4,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 
+/// Most ranks to each side that Slide-fuse looks at.
+const MAX_WIDTH: usize = 1000;
+
 /// The constant of reciprocal rank fusion that its authors chose.
 pub const RRF_K: f64 = 60.0;
 
@@ -15,7 +18,7 @@ pub const RRF_K: f64 = 60.0;
 /// normalised.
 #[non_exhaustive]
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum Method {
     /// `Σ w / (k + r)`: reciprocal rank fusion (Cormack, Clarke & Büttcher 2009).
     Rrf {
@@ -78,7 +81,8 @@ pub enum Method {
         /// For each run its mean average precision in training.
         map_scores: Vec<f64>,
     },
-    /// `Σ w · p(r)`, the share of training queries with a relevant document at rank `r`: Pos-fuse (Lillis et al. 2010).
+    /// `Σ w · p(r)`, the share with a relevant document at rank `r` of the training queries whose answer is that long: Pos-fuse
+    /// (Lillis et al. 2010).
     /// [`pos_fuse`](crate::learned::pos_fuse) learns it.
     PosFuse {
         /// For each run the probability at each rank; 0 beyond.
@@ -101,7 +105,7 @@ pub enum Method {
     SlideFuse {
         /// For each run the probability at each rank.
         probs: Vec<Vec<f64>>,
-        /// Ranks to each side.
+        /// Ranks to each side, at most 1,000.
         width: usize,
     },
 }
@@ -247,14 +251,23 @@ impl Method {
             Method::Gmnz { gamma } if !(gamma.is_finite() && gamma >= 0.0) => {
                 wrong("gamma", gamma, "a finite number of at least 0")
             }
+            Method::SlideFuse { width, .. } if width > MAX_WIDTH => wrong("width", width as f64, "0 to 1000"),
             Method::Rbc { phi } if !(0.0..1.0).contains(&phi) => wrong("phi", phi, "0 up to, not including, 1"),
             _ => {
                 let learnt = self.learnt().into_iter().flatten();
                 match learnt.flatten().find(|value| !value.is_finite()) {
-                    Some(&value) => wrong("probs", value, "finite numbers"),
+                    Some(&value) => wrong(self.learnt_name(), value, "finite numbers"),
                     None => Ok(()),
                 }
             }
+        }
+    }
+
+    fn learnt_name(&self) -> &'static str {
+        match self {
+            Method::BayesFuse { .. } => "log_odds",
+            Method::MapFuse { .. } => "map_scores",
+            _ => "probs",
         }
     }
 

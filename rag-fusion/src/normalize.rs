@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::calibrate::Calibration;
+use crate::error::{Error, Result};
 use crate::run::Run;
 
 /// How scores are scaled within their run. `s` is a score, `n` the number of hits, `r` a 1-based rank, `μ` the mean of the
@@ -44,6 +45,18 @@ pub enum Normalization {
 }
 
 impl Normalization {
+    /// Whether what was learnt can have been learnt.
+    ///
+    /// # Errors
+    /// [`Error::Uncalibrated`].
+    pub fn check(&self) -> Result<()> {
+        let Normalization::Calibrated(calibrations) = self else { return Ok(()) };
+        match calibrations.iter().position(|calibration| !calibration.is_sound()) {
+            Some(run) => Err(Error::Uncalibrated { run }),
+            None => Ok(()),
+        }
+    }
+
     /// Names of those that need nothing learnt.
     pub const NAMES: [&'static str; 10] =
         ["none", "min_max", "max", "sum", "z_score", "rank", "borda", "dbsf", "l2", "sigmoid"];

@@ -1,6 +1,6 @@
 //! Majorities between two documents at a time.
 
-use crate::fuse::Side;
+use crate::fuse::{Side, Total};
 
 /// For each document `1 +` those that it beats, `+ ½` for each that it draws with: see
 /// [`Method::Condorcet`](crate::Method::Condorcet).
@@ -13,14 +13,15 @@ pub(crate) fn majorities(sides: &[Side], ranks: &[u32], documents: usize) -> Vec
     let mut scores = vec![1.0; documents];
     for one in 0..documents {
         for other in one + 1..documents {
-            let votes: f64 = counted
-                .iter()
-                .map(|&(run, weight)| match rank(one, run).cmp(&rank(other, run)) {
-                    std::cmp::Ordering::Less => weight,
-                    std::cmp::Ordering::Equal => 0.0,
-                    std::cmp::Ordering::Greater => -weight,
-                })
-                .sum();
+            let mut votes = Total::default();
+            for &(run, weight) in &counted {
+                match rank(one, run).cmp(&rank(other, run)) {
+                    std::cmp::Ordering::Less => votes.add(weight),
+                    std::cmp::Ordering::Equal => {}
+                    std::cmp::Ordering::Greater => votes.add(-weight),
+                }
+            }
+            let votes = votes.sum();
             let (of_one, of_other) = if votes > 0.0 {
                 (1.0, 0.0)
             } else if votes < 0.0 {

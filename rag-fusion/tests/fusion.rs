@@ -392,3 +392,44 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn the_order_of_the_runs_changes_no_weighted_vote() {
+    let run = |id: u64| Run::new("run", [(id, 1.0)]).unwrap();
+    let (one, other) = (run(1), run(2));
+    // In sum, .1 + .3 are .4; of doubles they are that in some orders only.
+    let fused = |runs: [(&Run, f64); 3]| {
+        let weighted = runs.map(|(run, weight)| Weighted::new(run, weight));
+        let mut hits = fuse(&weighted, &Method::Condorcet, &Normalization::None, 10).unwrap().into_hits();
+        hits.sort_by_key(|hit| hit.id);
+        hits.iter().map(|hit| hit.score).collect::<Vec<_>>()
+    };
+    let all = [(&one, 0.1), (&one, 0.3), (&other, 0.4)];
+    for [a, b, c] in [[0, 1, 2], [2, 1, 0], [1, 2, 0], [0, 2, 1]] {
+        assert_eq!(fused([all[a], all[b], all[c]]), fused(all));
+    }
+    let wmnz = |order: [f64; 3]| {
+        let weighted = order.map(|weight| Weighted::new(&one, weight));
+        fuse(&weighted, &Method::Wmnz, &Normalization::MinMax, 10).unwrap().hits()[0].score
+    };
+    assert_eq!(wmnz([0.1, 0.2, 0.3]), wmnz([0.3, 0.2, 0.1]));
+}
+
+#[test]
+fn what_is_asked_of_a_ranking_does_not_make_it_another() {
+    let run = Run::new("run", [(1u64, 1.0), (2, 0.5)]).unwrap();
+    let fused = fuse(&[Weighted::new(&run, 1.0)], &Method::rrf(), &Normalization::None, 10).unwrap();
+    let asked = fused.clone();
+    assert_eq!(asked.contributions(&asked.hits()[0]).len(), 1);
+    assert_eq!(fused, asked);
+}
+
+#[test]
+fn a_segment_that_is_worth_nothing_gives_nothing() {
+    let (a, b) = (Run::new("a", [(1u64, 2.0), (2, 1.0)]).unwrap(), Run::new("b", [(3u64, 1.0)]).unwrap());
+    let method = Method::SegFuse { probs: vec![vec![0.0], vec![1.0]] };
+    let weighted = [Weighted::new(&a, 1.0), Weighted::new(&b, 0.01)];
+    let fused = fuse(&weighted, &method, &Normalization::Borda, 10).unwrap();
+    assert_eq!(fused.hits()[0].id, 3);
+    assert!((fused.hits()[0].score - 0.02).abs() < 1e-12, "{:?}", fused.hits());
+}

@@ -53,7 +53,7 @@ export interface LearnFusionOptions {
   /** One that is learnt; or one by scores, with a normalization that is learnt. docs/fusion.md has the formulas. */
   method: LearnedMethod | FusionMethod;
   /** Of methods by scores: "platt" or "isotonic" for the probability of being relevant, or as for `fuse`. */
-  normalization?: "platt" | "isotonic" | Normalization | null | undefined;
+  normalization?: "platt" | "isotonic" | Exclude<Normalization, "min_max_inverted"> | null | undefined;
   /** One for each run; 1 each unless told. */
   weights?: readonly number[] | null | undefined;
   /** Of "prob_fuse", the number of parts that answers are cut into; 20 unless told. */

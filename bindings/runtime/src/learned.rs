@@ -31,14 +31,15 @@ pub struct Asked {
     pub segments: Option<usize>,
     /// Of `slide_fuse`: ranks to each side; [`WIDTH`] unless told.
     pub width: Option<usize>,
-    /// Of methods that look at scores: one of [`CALIBRATED`], or as for fusing; `min_max` unless told.
+    /// Of methods that look at scores: one of [`CALIBRATED`] or of [`Normalization::NAMES`]; `min_max` unless told.
     pub normalization: Option<String>,
     /// One for each run; 1 each unless told.
     pub weights: Option<Vec<f64>>,
 }
 
 /// Learns how far each run can be trusted, from its answers to the judged queries: a fusion in JSON. Documents without a
-/// judgment count as not relevant, and queries that a run does not answer as empty answers.
+/// judgment count as not relevant, and queries that a run does not answer as empty answers (which `pos_fuse` and `slide_fuse` do not
+/// count: they look at answers that are long enough).
 ///
 /// ```
 /// use rag_runtime::{learned, maps};
@@ -55,11 +56,15 @@ pub struct Asked {
 /// # Errors
 /// `InvalidArgument` naming the argument, or the query and what is wrong with its scores.
 pub fn learn(runs: &[Scores], qrels: &ByQuery<i32>, asked: &Asked) -> Result<String> {
+    if runs.is_empty() {
+        return Err(Error::invalid("`runs` is empty; give at least one"));
+    }
     let weights = asked.weights.clone().unwrap_or_else(|| vec![1.0; runs.len()]);
     if weights.len() != runs.len() {
         return Err(Error::invalid(format!("`weights` has {} values for {} runs", weights.len(), runs.len())));
     }
-    let answers = runs.iter().map(|run| judged(run, qrels)).collect::<Result<Vec<_>>>()?;
+    let answers = runs.iter().enumerate().map(|(number, run)| judged(number, run, qrels));
+    let answers = answers.collect::<Result<Vec<_>>>()?;
     let method = method(asked, &answers)?;
     let normalization = match asked.normalization.as_deref() {
         Some(name) if !method.reads_scores() => {
@@ -83,6 +88,7 @@ pub fn learn(runs: &[Scores], qrels: &ByQuery<i32>, asked: &Asked) -> Result<Str
         );
         return Err(Error::invalid(message));
     }
+    fusion.check().map_err(|error| Error::invalid(error.to_string()).with_source(error))?;
     serde_json::to_string(&fusion).map_err(|error| Error::internal(error.to_string()).with_source(error))
 }
 
@@ -93,14 +99,14 @@ struct Answer {
 }
 
 /// The answers of a run to the judged queries, which go in ascending order.
-fn judged(run: &Scores, qrels: &ByQuery<i32>) -> Result<Vec<Answer>> {
+fn judged(number: usize, run: &Scores, qrels: &ByQuery<i32>) -> Result<Vec<Answer>> {
     let answered: HashMap<&str, &Vec<(String, f64)>> = run.iter().map(|(query, hits)| (&**query, hits)).collect();
     let mut queries: Vec<_> = qrels.iter().collect();
     queries.sort_unstable_by_key(|(query, _)| *query);
     let answer = |(query, grades): (&String, &HashMap<String, i32>)| {
         let hits = answered.get(&**query).map(|hits| hits.as_slice()).unwrap_or_default();
         let hits = hits.iter().map(|(id, score)| (id.as_str(), *score));
-        let run = Run::new("run", hits).map_err(|error| of(query, &error))?;
+        let run = Run::new(number.to_string(), hits).map_err(|error| of(query, &error))?;
         let is_relevant = |id: &str| grades.get(id).is_some_and(|&grade| grade > 0);
         let hits = run.hits().iter().map(|hit| (hit.score, is_relevant(hit.id))).collect();
         Ok(Answer { hits, relevant: grades.values().filter(|&&grade| grade > 0).count() })
@@ -219,6 +225,26 @@ mod tests {
         assert!(message(maps::fuse(runs()[..1].to_vec(), &how)).contains("learnt for 2 runs"));
         let both = maps::Asked { weights: Some(vec![1.0, 1.0]), ..how };
         assert!(message(maps::fuse(runs(), &both)).contains("give it alone"));
+        let segments = |count| Asked { segments: Some(count), ..asked("prob_fuse") };
+        let refused = |asked: &Asked| learn(&runs(), &qrels(), asked).unwrap_err().to_string();
+        assert!(refused(&segments(usize::MAX)).contains("`segments`"));
+        assert!(refused(&Asked { width: Some(usize::MAX), ..asked("slide_fuse") }).contains("`width`"));
+        for weights in [vec![f64::NAN, 1.0], vec![-1.0, 1.0], vec![0.0, 0.0]] {
+            assert!(refused(&Asked { weights: Some(weights), ..asked("pos_fuse") }).contains("weight"));
+        }
+        assert!(learn(&[], &qrels(), &asked("pos_fuse")).unwrap_err().to_string().contains("`runs`"));
+        for (text, way_out) in [
+            (r#"{"method":"sum","normalization":"min_max","weights":[1]}"#, "no learnt fusion"),
+            (r#"{"method":{"map_fuse":{"map_scores":[1,1],"typo":3}},"normalization":"none","weights":[1,1]}"#, "typo"),
+            (
+                r#"{"method":"sum","normalization":{"calibrated":[{"isotonic":[[3,7],[2,-5]]},{"isotonic":[]}]},"weights":[1,1]}"#,
+                "calibration of run 0",
+            ),
+            (r#"{"method":{"map_fuse":{"map_scores":[1,1]}},"normalization":"none","weights":[1,-1]}"#, "run `1`"),
+        ] {
+            let how = maps::Asked { learned: Some(text.to_owned()), ..maps::Asked::default() };
+            assert!(message(maps::fuse(runs(), &how)).contains(way_out), "{text}");
+        }
         let damaged = maps::Asked { learned: Some("{\"method\": 3}".to_owned()), ..maps::Asked::default() };
         assert!(message(maps::fuse(runs(), &damaged)).contains("no learnt fusion"));
     }

@@ -48,6 +48,15 @@ impl Asked {
             }
             let fusion: Fusion = serde_json::from_str(learned)
                 .map_err(|error| Error::invalid(format!("`method` is no learnt fusion: {error}")).with_source(error))?;
+            if !fusion.is_learned() {
+                return Err(Error::invalid(
+                    "`method` is no learnt fusion; give the name of the method, and the rest beside it",
+                ));
+            }
+            if fusion.weights.len() != runs {
+                let learnt = fusion.weights.len();
+                return Err(Error::invalid(format!("the fusion was learnt for {learnt} runs; `runs` has {runs}")));
+            }
             return Ok((fusion, false));
         }
         let name = self.method.as_deref().unwrap_or(METHOD);
@@ -90,35 +99,32 @@ pub fn fuse(mut runs: Vec<Scores>, how: &Asked) -> Result<Scores> {
         let hits = runs.iter_mut().flatten().flat_map(|(_, hits)| hits);
         hits.for_each(|(_, score)| *score = -*score);
     }
-    let count = runs.len();
-    if fusion.is_learned() && count != fusion.weights.len() {
-        let learnt = fusion.weights.len();
-        return Err(Error::invalid(format!("the fusion was learnt for {learnt} runs; `runs` has {count}")));
+    if !runs.is_empty() {
+        fusion.check().map_err(|error| Error::invalid(error.to_string()).with_source(error))?;
     }
     let mut queries = Vec::new();
-    let mut of_query = HashMap::<String, Vec<Option<Run<String>>>>::new();
+    let mut of_query = HashMap::<String, Vec<(usize, Run<String>)>>::new();
     for (number, run) in runs.into_iter().enumerate() {
         for (query, hits) in run {
             let run = Run::new(format!("{number}"), hits).map_err(|error| of(&query, &error))?;
             let slot = of_query.entry(query.clone()).or_default();
             if slot.is_empty() {
-                slot.resize(count, None);
                 queries.push(query);
             }
-            slot[number] = Some(run);
+            slot.push((number, run));
         }
     }
     let none = Run::new("none", []).map_err(|error| Error::internal(error.to_string()))?;
     let one = |query: String| {
         let runs = of_query.remove(&query).unwrap_or_default();
         let fused = if fusion.is_learned() {
-            let runs: Vec<&Run<String>> = runs.iter().map(|run| run.as_ref().unwrap_or(&none)).collect();
-            fusion.fuse(&runs, usize::MAX)
+            let mut all = vec![&none; fusion.weights.len()];
+            runs.iter().for_each(|(number, run)| all[*number] = run);
+            fusion.fuse(&all, usize::MAX)
         } else {
-            // A run without the query is none of its runs.
-            let weighted = runs.iter().zip(&fusion.weights);
-            let weighted: Vec<_> =
-                weighted.filter_map(|(run, &weight)| Some(Weighted::new(run.as_ref()?, weight))).collect();
+            // A run without the query is none of its runs, and one of weight 0 brings nothing.
+            let weighted = runs.iter().map(|(number, run)| Weighted::new(run, fusion.weights[*number]));
+            let weighted: Vec<_> = weighted.filter(|run| run.weight > 0.0).collect();
             fusion::fuse(&weighted, &fusion.method, &fusion.normalization, usize::MAX)
         };
         let fused = fused.map_err(|error| of(&query, &error))?;
@@ -203,6 +209,13 @@ mod tests {
         let fused =
             fuse(vec![run("q", &[("far", 9.0), ("near", 1.0)])], &how("sum", Some("min-max-inverted"))).unwrap();
         assert_eq!(fused[0].1, [("near".to_owned(), 1.0), ("far".to_owned(), 0.0)]);
+    }
+
+    #[test]
+    fn a_run_of_weight_0_brings_nothing() {
+        let runs = vec![run("q", &[("a", 1.0)]), [run("q", &[("b", 1.0)]), run("p", &[("b", 1.0)])].concat()];
+        let fused = fuse(runs, &Asked { weights: Some(vec![1.0, 0.0]), ..Asked::default() }).unwrap();
+        assert_eq!((fused[0].1.len(), fused[1].1.len()), (1, 0));
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! append to one file: each takes the file's lock, reads what the others have written, and appends. A line that a crash
 //! left unfinished at the end was never told to anyone; the next append writes over it.
 
-use std::fs::File;
+use std::fs::{File, TryLockError};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::path::{Path, PathBuf};
 
@@ -50,12 +50,43 @@ impl RecordLog {
         self.file.metadata().is_ok_and(|metadata| metadata.len() > self.end)
     }
 
-    /// The whole records that were not read yet; they are read then.
+    /// The whole records that were not read yet, durable; they are read once `take` has taken them. Somebody who is just
+    /// appending goes first: unless told to `wait`, there is nothing then.
     ///
     /// # Errors
-    /// `Corruption` for a damaged record, and for a file that has lost records which were read, I/O errors. Then they are
-    /// unread still.
-    pub(crate) fn unread(&mut self) -> Result<Vec<String>> {
+    /// As [`Held::take`].
+    pub(crate) fn take(&mut self, wait: bool, take: impl FnOnce(&[String]) -> Result<()>) -> Result<()> {
+        let locked =
+            if wait { self.file.lock_shared().map_err(TryLockError::Error) } else { self.file.try_lock_shared() };
+        match locked {
+            Ok(()) => {}
+            Err(TryLockError::WouldBlock) => return Ok(()),
+            Err(TryLockError::Error(error)) => return Err(Error::io("lock", &self.path, error)),
+        }
+        // Who appended may have died before it was durable.
+        let synced = self.file.sync_data().map_err(|error| Error::io("write", &self.path, error));
+        let taken = synced.and_then(|()| self.take_locked(take));
+        let _ = self.file.unlock();
+        taken
+    }
+
+    fn take_locked(&mut self, take: impl FnOnce(&[String]) -> Result<()>) -> Result<()> {
+        let (records, end) = self.unread()?;
+        take(&records)?;
+        self.end = end;
+        Ok(())
+    }
+
+    /// All records of a file.
+    ///
+    /// # Errors
+    /// `Corruption` for a damaged record, I/O errors.
+    pub(crate) fn read(path: &Path, disk: Disk) -> Result<Vec<String>> {
+        RecordLog::open(path, disk)?.unread().map(|(records, _)| records)
+    }
+
+    /// The whole records that were not read yet, and where they end.
+    fn unread(&mut self) -> Result<(Vec<String>, u64)> {
         let mut bytes = Vec::new();
         let length = self.file.metadata().map_err(|error| Error::io("read", &self.path, error))?.len();
         if length < self.end {
@@ -78,8 +109,7 @@ impl RecordLog {
             records.push(record.to_owned());
             at += line.len() as u64;
         }
-        self.end = at;
-        Ok(records)
+        Ok((records, at))
     }
 
     /// Takes the file for this process until the guard is dropped; other processes wait.
@@ -102,9 +132,13 @@ pub(crate) struct Held<'a> {
 }
 
 impl Held<'_> {
-    /// As [`RecordLog::unread`]; nobody appends meanwhile.
-    pub(crate) fn unread(&mut self) -> Result<Vec<String>> {
-        self.log.unread()
+    /// The whole records that were not read yet; they are read once `take` has taken them. Nobody appends meanwhile.
+    ///
+    /// # Errors
+    /// `Corruption` for a damaged record, and for a file that has lost records which were read, I/O errors, and those of
+    /// `take`. Then they are unread still.
+    pub(crate) fn take(&mut self, take: impl FnOnce(&[String]) -> Result<()>) -> Result<()> {
+        self.log.take_locked(take)
     }
 
     /// Appends a record and makes it durable. The records before it must have been read.
@@ -159,7 +193,11 @@ mod tests {
 
     fn append(log: &mut RecordLog, record: &str) -> Result<Vec<String>> {
         let mut held = log.lock()?;
-        let before = held.unread()?;
+        let mut before = Vec::new();
+        held.take(|records| {
+            before.extend_from_slice(records);
+            Ok(())
+        })?;
         held.append(record).map(|()| before)
     }
 
@@ -174,7 +212,7 @@ mod tests {
         assert!(two.has_more() && !one.has_more());
         assert_eq!(append(&mut two, "b").unwrap(), ["a"]);
         assert_eq!(append(&mut one, "c").unwrap(), ["b"]);
-        assert_eq!(open().unread().unwrap(), ["a", "b", "c"]);
+        assert_eq!(open().unread().unwrap().0, ["a", "b", "c"]);
         assert!(append(&mut one, "two\nlines").is_err());
     }
 
@@ -189,11 +227,11 @@ mod tests {
         for length in 0..whole.len() {
             std::fs::write(&path, &whole[..length]).unwrap();
             let mut log = RecordLog::open(&path, Disk::default()).unwrap();
-            let mut expected = log.unread().unwrap();
+            let mut expected = log.unread().unwrap().0;
             append(&mut log, "third").unwrap();
             expected.push("third".to_owned());
             let mut again = RecordLog::open(&path, Disk::default()).unwrap();
-            assert_eq!(again.unread().unwrap(), expected, "cut at {length}");
+            assert_eq!(again.unread().unwrap().0, expected, "cut at {length}");
         }
         for at in 0..whole.len() - 1 {
             let mut damaged = whole.clone();
@@ -214,10 +252,10 @@ mod tests {
         for writes in 0..2 {
             plan.break_after(writes);
             assert_eq!(append(&mut log, "lost").unwrap_err().kind(), ErrorKind::ResourceExhausted);
-            assert_eq!(RecordLog::open(&path, Disk::default()).unwrap().unread().unwrap(), ["kept"]);
+            assert_eq!(RecordLog::open(&path, Disk::default()).unwrap().unread().unwrap().0, ["kept"]);
         }
         plan.break_after(u64::MAX);
         append(&mut log, "next").unwrap();
-        assert_eq!(RecordLog::open(&path, Disk::default()).unwrap().unread().unwrap(), ["kept", "next"]);
+        assert_eq!(RecordLog::open(&path, Disk::default()).unwrap().unread().unwrap().0, ["kept", "next"]);
     }
 }

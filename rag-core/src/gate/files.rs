@@ -5,6 +5,7 @@ use std::time::UNIX_EPOCH;
 
 use rag_fusion::gate::{Action, BucketKey, Change};
 use serde::Deserialize;
+use xxhash_rust::xxh3::xxh3_64;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::format::disk::Disk;
@@ -51,21 +52,22 @@ struct Said {
     issue: Option<String>,
 }
 
-/// What a watched file wants, if it was written after `since_us` (microseconds since 1970); a file that is not there wants
-/// nothing.
-pub(super) fn wanted(path: &Path, since_us: u64) -> Result<Option<(Action, Change)>> {
+/// What a watched file wants, if it is another than the one that was obeyed last; a file that is not there wants nothing.
+pub(super) fn wanted(path: &Path, obeyed: Option<&str>) -> Result<Option<(Action, Change)>> {
     let written = match std::fs::metadata(path).and_then(|metadata| metadata.modified()) {
         Ok(written) => written.duration_since(UNIX_EPOCH).unwrap_or_default().as_micros(),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(Error::io("read", path, error)),
     };
-    if written <= u128::from(since_us) {
+    let text = std::fs::read_to_string(path).map_err(|error| Error::io("read", path, error))?;
+    // Its time too, so that the same may be said again.
+    let version = format!("{written}:{:016x}", xxh3_64(text.as_bytes()));
+    if obeyed == Some(&*version) {
         return Ok(None);
     }
-    let text = std::fs::read_to_string(path).map_err(|error| Error::io("read", path, error))?;
     let Said { action, author, reason, issue } = serde_json::from_str(&text).map_err(|error| {
         Error::invalid(format!("`gate.watch` {} is not understood: {error}", path.display())).with_source(error)
     })?;
-    let change = Change { issue, ..Change::new(author, reason) };
+    let change = Change { issue, source: Some(version), ..Change::new(author, reason) };
     Ok(Some((action, change)))
 }

@@ -125,7 +125,7 @@ impl LiveGate {
             pending: Mutex::default(),
             watch: Mutex::new(watch),
         };
-        live.follow()?;
+        live.follow(true)?;
         Ok(live)
     }
 
@@ -139,7 +139,7 @@ impl LiveGate {
     /// # Errors
     /// `Corruption`, I/O errors.
     pub fn status(&self) -> Result<GateStatus> {
-        self.follow()?;
+        self.follow(true)?;
         let (state, mut seen) = (self.state(), Watch::load(&self.folder.join(SEEN)));
         seen.shadows.retain(|name, _| state.experiments.iter().any(|running| running.experiment.name == *name));
         let canary = seen.canary_of(&state).map(rag_fusion::Canary::readings).unwrap_or_default();
@@ -156,7 +156,7 @@ impl LiveGate {
         if !files::exists(&path)? {
             return Ok(Vec::new());
         }
-        RecordLog::open(&path, self.disk.clone())?.unread()?.iter().map(|record| parsed(&path, record)).collect()
+        RecordLog::read(&path, self.disk.clone())?.iter().map(|record| parsed(&path, record)).collect()
     }
 
     /// Changes the gate, once the record of it is durable; gives that record. `expected`: refuse if the epoch is not this
@@ -181,7 +181,7 @@ impl LiveGate {
         }
         let Some(log) = log.as_mut() else { return Err(Error::internal("the log of the gate is not open")) };
         let mut held = log.lock()?;
-        self.take_over(&path, &held.unread()?)?;
+        held.take(|records| self.take_over(&path, records))?;
         let sink = Sink { also: self.audit.as_deref(), log: Mutex::new(held) };
         self.gate.change(action, change, expected, &sink).map_err(refused)
     }
@@ -195,7 +195,7 @@ impl LiveGate {
     /// As [`LiveGate::assign`]; also whether it is this call's turn to see to [`LiveGate::tick`].
     pub(crate) fn assign_at(&self, user: Option<&str>, query: &str) -> (Assignment, bool) {
         let is_due = self.is_time();
-        if is_due && let Err(error) = self.follow() {
+        if is_due && let Err(error) = self.follow(false) {
             tracing::error!(%error, "the gate stays as it was: its log cannot be read");
         }
         (self.gate.assign(user, query), is_due)
@@ -212,8 +212,9 @@ impl LiveGate {
         now >= next && self.next_look.compare_exchange(next, later, Ordering::Relaxed, Ordering::Relaxed).is_ok()
     }
 
-    /// Takes over what other processes have done. A change of this process that is under way does that itself.
-    fn follow(&self) -> Result<()> {
+    /// Takes over what other processes have done. A change of this process that is under way does that itself; for one of
+    /// another process a search does not `wait`.
+    fn follow(&self, wait: bool) -> Result<()> {
         if !self.is_own() {
             return Ok(());
         }
@@ -226,7 +227,7 @@ impl LiveGate {
             *log = Some(RecordLog::open(&path, self.disk.clone())?);
         }
         match log.as_mut() {
-            Some(log) if log.has_more() => self.take_over(&path, &log.unread()?),
+            Some(log) if log.has_more() => log.take(wait, |records| self.take_over(&path, records)),
             _ => Ok(()),
         }
     }

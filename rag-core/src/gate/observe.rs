@@ -170,7 +170,7 @@ impl LiveGate {
         if !self.is_own() {
             return Ok(());
         }
-        self.follow()?;
+        self.follow(false)?;
         let obeyed = self.obey();
         let state = self.state();
         watch.follow(&state);
@@ -197,8 +197,7 @@ impl LiveGate {
     /// Does what the watched file says.
     fn obey(&self) -> Result<()> {
         let Some(path) = &self.watched else { return Ok(()) };
-        let since = self.state().changed.as_ref().map_or(0, |change| change.at_us);
-        match files::wanted(path, since)? {
+        match files::wanted(path, self.state().obeyed.as_deref())? {
             Some((action, change)) => self.change(action, change, None).map(drop),
             None => Ok(()),
         }

@@ -192,6 +192,82 @@ fn a_watched_file_is_obeyed_once_and_a_later_change_wins() {
 }
 
 #[test]
+fn a_watched_file_is_obeyed_whatever_its_time_and_who_else_changed_the_gate() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("wanted.json");
+    let config = GateConfig { watch: Some(path.clone()), ..GateConfig::default() };
+    let gate = LiveGate::open(folder.path(), &config).unwrap();
+    let say = |action: &str, at: std::time::SystemTime| {
+        std::fs::write(&path, format!(r#"{{"action": {action}, "author": "ops", "reason": "now"}}"#)).unwrap();
+        std::fs::File::options().write(true).open(&path).unwrap().set_modified(at).unwrap();
+    };
+    let now = std::time::SystemTime::now();
+    let hour = std::time::Duration::from_secs(3600);
+    say(r#""kill""#, now);
+    set(&gate, 0.7).unwrap(); // somebody was faster
+    gate.tick().unwrap();
+    assert!(gate.state().killed);
+    say(r#""revive""#, now + hour); // a clock that goes ahead
+    (0..5).for_each(|_| gate.tick().unwrap());
+    assert_eq!((gate.state().killed, gate.state().epoch), (false, 3));
+    say(r#""kill""#, now - hour);
+    gate.tick().unwrap();
+    assert!(gate.state().killed);
+}
+
+#[test]
+fn what_is_not_understood_is_not_overwritten() {
+    let folder = tempfile::tempdir().unwrap();
+    let gate = open(folder.path());
+    set(&gate, 0.5).unwrap();
+    let record = set(&open(folder.path()), 0.2).unwrap();
+    // As a newer version would write it.
+    let line = serde_json::to_string(&record).unwrap().replacen("{", "{\"novelty\":1,", 1);
+    let path = folder.path().join(LOG);
+    let text = std::fs::read_to_string(&path).unwrap();
+    let first = text.lines().next().unwrap();
+    let sum = xxhash_rust::xxh3::xxh3_64(line.as_bytes());
+    std::fs::write(&path, format!("{first}\n{sum:016x} {line}\n")).unwrap();
+    let before = std::fs::read(&path).unwrap();
+    for _ in 0..3 {
+        assert!(set(&gate, 0.9).is_err());
+        gate.assign(None, "q");
+    }
+    assert_eq!(std::fs::read(&path).unwrap(), before);
+    assert_eq!(gate.state().weight, Some(0.5));
+}
+
+#[test]
+fn nobody_follows_what_is_being_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let (one, two) = (open(folder.path()), open(folder.path()));
+    set(&one, 0.5).unwrap();
+    two.tick().unwrap();
+    let path = folder.path().join(LOG);
+    let length = std::fs::metadata(&path).unwrap().len();
+    // Another process has the lock and has written a record that is not durable yet; then its disk fails.
+    let writer = std::fs::File::options().read(true).append(true).open(&path).unwrap();
+    writer.lock().unwrap();
+    let record = GateRecord {
+        state: GateState { epoch: 2, killed: true, ..(*one.state()).clone() },
+        ..one.records().unwrap().remove(0)
+    };
+    let line = serde_json::to_string(&record).unwrap();
+    std::io::Write::write_all(
+        &mut &writer,
+        format!("{:016x} {line}\n", xxhash_rust::xxh3::xxh3_64(line.as_bytes())).as_bytes(),
+    )
+    .unwrap();
+    two.tick().unwrap();
+    assert!(!two.state().killed);
+    writer.set_len(length).unwrap();
+    writer.unlock().unwrap();
+    set(&one, 0.6).unwrap();
+    two.tick().unwrap();
+    assert_eq!((two.state().weight, two.state().epoch), (Some(0.6), 2));
+}
+
+#[test]
 fn wrong_folders_keys_and_logs_are_named() {
     let folder = tempfile::tempdir().unwrap();
     let missing = LiveGate::open(folder.path().join("none"), &GateConfig::default()).unwrap_err();

@@ -23,6 +23,9 @@ pub struct Change {
     /// Where it is discussed: a link, or a number of an issue.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub issue: Option<String>,
+    /// The version of the file that told it; none: nobody but the author did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub source: Option<String>,
     /// When, in microseconds since 1970.
     pub at_us: u64,
 }
@@ -32,7 +35,7 @@ impl Change {
     pub fn new(author: impl Into<String>, reason: impl Into<String>) -> Self {
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let at_us = u64::try_from(since.as_micros()).unwrap_or(u64::MAX);
-        Change { author: author.into(), reason: reason.into(), issue: None, at_us }
+        Change { author: author.into(), reason: reason.into(), issue: None, source: None, at_us }
     }
 
     /// Says where it is discussed.
@@ -44,6 +47,7 @@ impl Change {
 
     pub(super) fn validate(&self) -> Result<(), GateError> {
         let texts = [("author", Some(&self.author)), ("reason", Some(&self.reason)), ("issue", self.issue.as_ref())];
+        let texts = texts.into_iter().chain([("source", self.source.as_ref())]);
         for (field, text) in texts {
             let Some(text) = text else { continue };
             check(!text.trim().is_empty(), field, &"empty", "say it in a few words")?;
@@ -69,7 +73,8 @@ pub struct GateRecord {
     pub state: GateState,
 }
 
-/// Where changes are written down before they take effect.
+/// Where changes are written down before they take effect. A sink that waits holds up every other change of the gate, and one
+/// that changes the same gate waits for itself.
 pub trait AuditSink: Send + Sync {
     /// Keeps the record; once this returns it must survive whatever the sink promises to survive.
     ///

@@ -95,6 +95,7 @@ impl Gate {
             return Err(GateError::Epoch { expected, found: before.epoch });
         }
         let mut after = before.after(&action, change.at_us)?;
+        after.obeyed = change.source.clone().or(after.obeyed);
         after.changed = Some(change);
         let record = GateRecord { action, weight_before: before.weight, key: self.key.fingerprint(), state: after };
         audit.record(&record).map_err(GateError::Refused)?;

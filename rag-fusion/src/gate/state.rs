@@ -35,6 +35,9 @@ pub struct GateState {
     pub canary_started: u64,
     /// The last change; none before the first.
     pub changed: Option<Change>,
+    /// [`Change::source`] of the last change that has one: a file is obeyed once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub obeyed: Option<String>,
 }
 
 impl GateState {

@@ -270,6 +270,7 @@ fn done(action: &Action) -> String {
         Action::ResumeCanary => "resume canary".to_owned(),
         Action::AbortCanary => "abort canary".to_owned(),
         Action::FollowCanary { canary, .. } => format!("canary {}: {}", canary.plan().weight, canary.status()),
+        other => format!("{other:?}").chars().take(40).collect(),
     }
 }
 
