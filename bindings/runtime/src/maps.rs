@@ -119,7 +119,9 @@ pub fn fuse(mut runs: Vec<Scores>, how: &Asked) -> Result<Scores> {
         let runs = of_query.remove(&query).unwrap_or_default();
         let fused = if fusion.is_learned() {
             let mut all = vec![&none; fusion.weights.len()];
-            runs.iter().for_each(|(number, run)| all[*number] = run);
+            for (number, run) in &runs {
+                all[*number] = run;
+            }
             fusion.fuse(&all, usize::MAX)
         } else {
             // A run without the query is none of its runs, and one of weight 0 brings nothing.
