@@ -88,7 +88,8 @@ pub fn inclusion_proof<N: Nodes>(index: u64, size: u64, nodes: &N) -> Result<Vec
     let (mut begin, mut end, mut path) = (0, size, Vec::new());
     while end - begin > 1 {
         let middle = begin + split(end - begin);
-        let (next, other) = if index < middle { ((begin, middle), (middle, end)) } else { ((middle, end), (begin, middle)) };
+        let (next, other) =
+            if index < middle { ((begin, middle), (middle, end)) } else { ((middle, end), (begin, middle)) };
         path.push(range_hash(other.0, other.1, nodes)?);
         (begin, end) = next;
     }
@@ -109,7 +110,8 @@ pub fn consistency_proof<N: Nodes>(old: u64, new: u64, nodes: &N) -> Result<Vec<
     // Down to the subtree that ends where the old tree ends.
     while end != old {
         let middle = begin + split(end - begin);
-        let (next, other) = if old <= middle { ((begin, middle), (middle, end)) } else { ((middle, end), (begin, middle)) };
+        let (next, other) =
+            if old <= middle { ((begin, middle), (middle, end)) } else { ((middle, end), (begin, middle)) };
         proof.push(range_hash(other.0, other.1, nodes)?);
         (begin, end) = next;
     }
@@ -270,15 +272,16 @@ mod tests {
     /// The examples of Certificate Transparency's tests.
     #[test]
     fn known_roots() {
-        let entries = ["", "00", "10", "2021", "3031", "40414243", "5051525354555657", "606162636465666768696a6b6c6d6e6f"];
+        let entries =
+            ["", "00", "10", "2021", "3031", "40414243", "5051525354555657", "606162636465666768696a6b6c6d6e6f"];
         let bytes = |hex: &str| -> Vec<u8> {
             (0..hex.len()).step_by(2).map(|at| u8::from_str_radix(&hex[at..at + 2], 16).unwrap()).collect()
         };
         let (_, roots) = tree(&entries.map(|hex| leaf_hash(&bytes(hex))));
-        let hex = |hash: &Hash| hash.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
-        assert_eq!(hex(&roots[0]), "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855");
-        assert_eq!(hex(&roots[1]), "6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d");
-        assert_eq!(hex(&roots[8]), "5dc9da79a70659a9ad559cb701ded9a2ab9d823aad2f4960cfe370eff4604328");
+        let hash = |hex: &str| Hash::try_from(bytes(hex)).unwrap();
+        assert_eq!(roots[0], hash("e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"));
+        assert_eq!(roots[1], hash("6e340b9cffb37a989ca544e6bb780a2c78901d3fb33738768511a30617afa01d"));
+        assert_eq!(roots[8], hash("5dc9da79a70659a9ad559cb701ded9a2ab9d823aad2f4960cfe370eff4604328"));
     }
 
     #[test]

@@ -140,7 +140,9 @@ impl NoteVerifier {
         for line in signatures.lines().take(MAX_SIGNATURES) {
             let parts = line.strip_prefix("— ").and_then(|line| line.split_once(' '));
             let Some((name, signature)) = parts else { return malformed("the note", "a line is no signature") };
-            let Ok(bytes) = STANDARD.decode(signature) else { return malformed("the note", "a signature is no Base64") };
+            let Ok(bytes) = STANDARD.decode(signature) else {
+                return malformed("the note", "a signature is no Base64");
+            };
             let Some((hash, signature)) = bytes.split_first_chunk::<4>() else {
                 return malformed("the note", "a signature is too short");
             };
@@ -221,7 +223,9 @@ impl Checkpoint {
             return Err(NoteError::Origin { found: origin.to_owned(), expected: verifier.name().to_owned() });
         }
         let is_number = size == "0" || (!size.starts_with('0') && size.bytes().all(|byte| byte.is_ascii_digit()));
-        let Some(size) = size.parse().ok().filter(|_| is_number) else { return malformed(WHAT, "its size is no number") };
+        let Some(size) = size.parse().ok().filter(|_| is_number) else {
+            return malformed(WHAT, "its size is no number");
+        };
         let root = STANDARD.decode(root).ok().and_then(|root| root.try_into().ok());
         let Some(root) = root else { return malformed(WHAT, "its root is no hash") };
         Ok(Checkpoint { origin: origin.to_owned(), size, root })
@@ -236,13 +240,17 @@ impl fmt::Display for Checkpoint {
 }
 
 fn key_hash(name: &str, key: &[u8]) -> [u8; 4] {
-    let hash = Sha256::new().chain_update(name).chain_update(b"\n").chain_update([ED25519]).chain_update(key).finalize();
+    let hash =
+        Sha256::new().chain_update(name).chain_update(b"\n").chain_update([ED25519]).chain_update(key).finalize();
     [hash[0], hash[1], hash[2], hash[3]]
 }
 
 fn check_name(name: &str) -> Result<(), NoteError> {
     if name.is_empty() || name.chars().any(|letter| letter.is_whitespace() || letter.is_control() || letter == '+') {
-        return malformed("the name of the key", "it is empty or has white space or a plus; give one such as example.org/rag");
+        return malformed(
+            "the name of the key",
+            "it is empty or has white space or a plus; give one such as example.org/rag",
+        );
     }
     Ok(())
 }
@@ -277,13 +285,17 @@ mod tests {
     fn a_note_that_others_have_signed_opens() {
         let verifier: NoteVerifier =
             "PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW".parse().unwrap();
-        let text = "If you think cryptography is the answer to your problem,\nthen you don't know what your problem is.\n";
+        let text =
+            "If you think cryptography is the answer to your problem,\nthen you don't know what your problem is.\n";
         let note = format!(
             "{text}\n— PeterNeumann x08go/ZJkuBS9UG/SffcvIAQxVBtiFupLLr8pAcElZInNIuGUgYN1FFYC2pZSNXgKvqfqdngotpRZb6KE6RyyBwJnAM=\n"
         );
         assert_eq!(verifier.open(&note), Ok(text));
         assert_eq!(verifier.to_string(), "PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW");
-        assert_eq!(verifier.open(&note.replace("cryptography", "Cryptography")), Err(NoteError::Forged("PeterNeumann".into())));
+        assert_eq!(
+            verifier.open(&note.replace("cryptography", "Cryptography")),
+            Err(NoteError::Forged("PeterNeumann".into()))
+        );
     }
 
     #[test]
