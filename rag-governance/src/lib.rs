@@ -2,6 +2,7 @@
 //!
 //! This crate never ranks and never touches files or the network; what it needs it takes as values.
 
+pub mod audit;
 pub mod registry;
 
 pub use registry::{ModelIdentity, Pooling, Prompts, Quantization};
