@@ -112,18 +112,14 @@ fn scores(run: &Bound<'_, PyAny>) -> PyResult<Scores> {
         .iter()
         .map(|pair| {
             let (query, documents): (String, Bound<'_, PyAny>) = pair.extract()?;
-            let hits = match documents.cast::<PyDict>() {
+            let hits = if let Ok(documents) = documents.cast::<PyDict>() {
                 // Without a tuple for each hit.
-                Ok(documents) => {
-                    let pairs = documents.keys().into_iter().zip(documents.values());
-                    pairs.map(|(id, score)| Ok((id.extract()?, score.extract()?))).collect::<PyResult<_>>()?
-                }
-                Err(_) => {
-                    let Ok(documents) = documents.cast::<PyMapping>() else {
-                        return Err(invalid(py, format!("query {query:?}: its documents are no dictionary of scores")));
-                    };
-                    documents.items()?.iter().map(|pair| pair.extract()).collect::<PyResult<_>>()?
-                }
+                let pairs = documents.keys().into_iter().zip(documents.values());
+                pairs.map(|(id, score)| Ok((id.extract()?, score.extract()?))).collect::<PyResult<_>>()?
+            } else if let Ok(documents) = documents.cast::<PyMapping>() {
+                documents.items()?.iter().map(|pair| pair.extract()).collect::<PyResult<_>>()?
+            } else {
+                return Err(invalid(py, format!("query {query:?}: its documents are no dictionary of scores")));
             };
             Ok((query, hits))
         })

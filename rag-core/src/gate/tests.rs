@@ -222,7 +222,7 @@ fn what_is_not_understood_is_not_overwritten() {
     set(&gate, 0.5).unwrap();
     let record = set(&open(folder.path()), 0.2).unwrap();
     // As a newer version would write it.
-    let line = serde_json::to_string(&record).unwrap().replacen("{", "{\"novelty\":1,", 1);
+    let line = serde_json::to_string(&record).unwrap().replacen('{', "{\"novelty\":1,", 1);
     let path = folder.path().join(LOG);
     let text = std::fs::read_to_string(&path).unwrap();
     let first = text.lines().next().unwrap();
