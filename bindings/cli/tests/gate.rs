@@ -121,7 +121,11 @@ fn tuning_writes_a_configuration_that_the_command_reads() {
     assert!(again.code == Some(3) && again.err.contains("is there already"), "{again:?}");
     let shown =
         place.rag(&["tune", "--data", "data", "--queries", "in/q.jsonl", "--qrels", "in/r.tsv", "--folds", "2"]);
-    assert!(shown.out.contains("tuned (held out)") && shown.out.contains("chosen: "), "{shown:?}");
+    assert!(
+        shown.out.contains("tuned (held out)")
+            && shown.out.contains("kept: convex(min_max) with a dense weight of 0.26, which is in use"),
+        "{shown:?}"
+    );
     place.write("other.tsv", b"query-id\tcorpus-id\tscore\n1\tbread.txt\t1\n2\tsnow.txt\t1\n");
     let other = rag(&place, "tune --data data --queries in/q.jsonl --qrels in/other.tsv --folds 2");
     assert!(other.code == Some(3) && other.err.contains("is in the folder, such as"), "{other:?}");
