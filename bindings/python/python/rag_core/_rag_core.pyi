@@ -1328,7 +1328,8 @@ def learn_fusion(runs: collections.abc.Sequence[collections.abc.Mapping[str, col
         qrels: {query: {document: grade}}, grades of 1 and more are relevant.
         method: "bayes_fuse", "map_fuse", "pos_fuse", "prob_fuse", "seg_fuse" or "slide_fuse"; or one that `fuse` has, by
             scores, with a normalization that is learnt. docs/fusion.md has the formulas.
-        normalization: Of methods by scores: "platt" or "isotonic" for the probability of being relevant, or as for `fuse`.
+        normalization: Of methods by scores: "platt" or "isotonic" for the probability of being relevant, or as for `fuse`, but
+            "min_max_inverted".
         weights: One for each run; None for 1 each.
         segments: Of "prob_fuse", the number of parts that answers are cut into; 20 unless told.
         width: Of "slide_fuse", ranks to each side; 5 unless told.
